@@ -1,0 +1,145 @@
+package lvs
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// State is every kernel thing that a director owns: what it wants, or what the
+// kernel has. The maps are keyed by what identifies the thing to the kernel.
+type State struct {
+	Modules   []string // sorted
+	Sysctls   map[string]Sysctl
+	Timeouts  Timeouts
+	Services  map[ServiceKey]Service
+	Rules     map[Rule]int // how often each stands there; wanted is once
+	Addresses map[AddressKey]Address
+}
+
+// Timeouts are the connection time-outs of IPVS in whole seconds. A zero field
+// is left as the kernel has it (ipvsadm --set).
+type Timeouts struct {
+	TCP, TCPFin, UDP time.Duration
+}
+
+func (t Timeouts) String() string {
+	return fmt.Sprintf("tcp %s, tcpfin %s, udp %s", t.TCP, t.TCPFin, t.UDP)
+}
+
+// AddressKey identifies an address: the same one may stand on two interfaces.
+type AddressKey struct {
+	Interface string
+	Prefix    netip.Prefix // the address itself with its prefix length, not masked
+}
+
+func (k AddressKey) String() string { return k.Prefix.String() + " on " + k.Interface }
+
+// Compare orders keys by interface, then by address and prefix length.
+func (k AddressKey) Compare(o AddressKey) int {
+	return cmp.Or(
+		cmp.Compare(k.Interface, o.Interface),
+		k.Prefix.Addr().Compare(o.Prefix.Addr()),
+		cmp.Compare(k.Prefix.Bits(), o.Prefix.Bits()),
+	)
+}
+
+// Address is an address on an interface.
+type Address struct {
+	AddressKey
+	Label string // IPv4 only, "" for the interface's name
+	NoDAD bool   // IPv6 only: usable at once, without duplicate address detection
+}
+
+// Sysctl is a kernel parameter with a wanted value.
+type Sysctl struct {
+	Key    string // with dots; a dot inside an interface's name is a slash, as sysctl(8) has it
+	Value  string // what to set
+	Accept string // space-separated values that are as good as Value
+	Over   string // key of a parameter whose larger value wins over this one's (net.ipv4.conf.all.*), or ""
+	Why    string // what in the configuration needs it
+}
+
+// ChainPrefix begins the name of every iptables chain of lvsd's own.
+const ChainPrefix = "LVSD-"
+
+// Rule is one iptables rule of lvsd's own: a rule in one of its chains, or the
+// jump from a built-in chain to one of them.
+type Rule struct {
+	Family Family
+	Table  string // nat, mangle, filter
+	Chain  string // one that begins with ChainPrefix, or the built-in one of a jump
+	Spec   string // as iptables -S prints it, without the leading "-A CHAIN"
+}
+
+func (r Rule) String() string {
+	tool := "iptables"
+	if r.Family == IPv6 {
+		tool = "ip6tables"
+	}
+	return fmt.Sprintf("%s -t %s -A %s %s", tool, r.Table, r.Chain, r.Spec)
+}
+
+// Compare orders rules by family, table, chain and text.
+func (r Rule) Compare(o Rule) int {
+	return cmp.Or(
+		cmp.Compare(r.Family, o.Family),
+		cmp.Compare(r.Table, o.Table),
+		cmp.Compare(r.Chain, o.Chain),
+		cmp.Compare(r.Spec, o.Spec),
+	)
+}
+
+// Verb is what a change does to a thing.
+type Verb uint8
+
+// The verbs.
+const (
+	Add Verb = iota + 1
+	Set
+	Delete
+)
+
+func (v Verb) String() string {
+	switch v {
+	case Add:
+		return "add"
+	case Set:
+		return "set"
+	case Delete:
+		return "delete"
+	}
+	return fmt.Sprintf("verb(%d)", uint8(v))
+}
+
+// Change is one change of the IPVS table: of the service Service if Server is
+// nil, else of that real server in it. The Servers of Service are not looked at.
+type Change struct {
+	Verb    Verb
+	Service Service
+	Server  *Server
+}
+
+// String says the change as a person would: "add 10.0.0.2:80 to tcp
+// 192.0.2.1:80 (dr weight 1)".
+func (c Change) String() string {
+	key := c.Service.Key
+	switch {
+	case c.Server == nil && c.Verb == Delete:
+		return fmt.Sprintf("delete %s", key)
+	case c.Server == nil:
+		return fmt.Sprintf("%s %s (%s)", c.Verb, key, c.Service.Settings)
+	case c.Verb == Delete:
+		return fmt.Sprintf("delete %s from %s", c.Server.Key, key)
+	case c.Verb == Add:
+		return fmt.Sprintf("add %s to %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+	}
+	return fmt.Sprintf("set %s in %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+}
+
+// SortServers puts servers in the order of their keys.
+func SortServers(s []Server) {
+	slices.SortFunc(s, func(a, b Server) int { return a.Key.Compare(b.Key) })
+}
