@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,31 @@ type Timeouts struct {
 	TCP, TCPFin, UDP time.Duration
 }
 
+// String names the fields that are not zero: "tcp 15m, udp 5m".
 func (t Timeouts) String() string {
-	return fmt.Sprintf("tcp %s, tcpfin %s, udp %s", t.TCP, t.TCPFin, t.UDP)
+	var parts []string
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"tcp", t.TCP}, {"tcpfin", t.TCPFin}, {"udp", t.UDP}} {
+		if f.d != 0 {
+			parts = append(parts, f.name+" "+Seconds(f.d))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Seconds writes a duration of whole seconds without the parts that are zero:
+// 5m, not 5m0s.
+func Seconds(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // AddressKey identifies an address: the same one may stand on two interfaces.
