@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,23 @@ func (r Round) count(is func(Result) bool) int {
 	return n
 }
 
+// Drift sums up what others changed in the kernel and rounds put right.
+type Drift struct {
+	Repaired int
+	Last     time.Time // zero if there was none
+	Op       string    // the last one
+}
+
+func (d Drift) after(round Round) Drift {
+	for _, result := range round.Results {
+		if result.Drift && result.Err == nil {
+			d.Repaired++
+			d.Last, d.Op = round.Start, result.Op.String()
+		}
+	}
+	return d
+}
+
 // Reconciler runs rounds, one at a time.
 type Reconciler struct {
 	kernel Kernel
@@ -75,18 +93,24 @@ type Reconciler struct {
 	log    *slog.Logger
 	goal   atomic.Pointer[Goal]
 	last   atomic.Pointer[Round]
+	drift  atomic.Pointer[Drift]
 	kick   chan struct{}
+
+	mu      sync.Mutex
+	waiters []chan Round // for the end of a round that has not begun
 
 	retry   backoff
 	reading attempt           // of the observation
 	wanted  *lvs.State        // what the last round wanted; nil before the first
 	open    map[string]string // operations that the last round left undone, with their errors
+	unread  string            // the last round's error of observation
 }
 
 // New makes a reconciler that has done nothing yet.
 func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
 	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), retry: backoff{}}
 	r.goal.Store(&g)
+	r.drift.Store(&Drift{})
 	return r
 }
 
@@ -94,6 +118,22 @@ func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
 func (r *Reconciler) Aim(g Goal) {
 	r.goal.Store(&g)
 	r.Kick()
+}
+
+// Settle starts a round and gives its outcome: of one that began after the call,
+// so that it has seen the goal in force now.
+func (r *Reconciler) Settle(ctx context.Context) (Round, error) {
+	done := make(chan Round, 1)
+	r.mu.Lock()
+	r.waiters = append(r.waiters, done)
+	r.mu.Unlock()
+	r.Kick()
+	select {
+	case round := <-done:
+		return round, nil
+	case <-ctx.Done():
+		return Round{}, ctx.Err()
+	}
 }
 
 // Kick starts a round soon. It never blocks.
@@ -106,6 +146,9 @@ func (r *Reconciler) Kick() {
 
 // Last is the round that ended last, nil before the first.
 func (r *Reconciler) Last() *Round { return r.last.Load() }
+
+// Drift is what was repaired since the start.
+func (r *Reconciler) Drift() Drift { return *r.drift.Load() }
 
 // Run runs rounds until the context ends: one at once, then one at every kick
 // and at the latest after the goal's resync time. first is called after the
@@ -150,6 +193,18 @@ func (r *Reconciler) Plan() Round {
 
 // Round observes, plans and applies once.
 func (r *Reconciler) Round(ctx context.Context) Round {
+	r.mu.Lock()
+	waiters := r.waiters
+	r.waiters = nil
+	r.mu.Unlock()
+	round := r.round(ctx)
+	for _, w := range waiters {
+		w <- round
+	}
+	return round
+}
+
+func (r *Reconciler) round(ctx context.Context) Round {
 	round := r.look(*r.goal.Load())
 	r.reading = r.reading.after(round.Err)
 	ops := make([]plan.Op, 0, len(round.Results))
@@ -168,6 +223,8 @@ func (r *Reconciler) Round(ctx context.Context) Round {
 	round.Took = time.Since(round.Start)
 	r.report(round)
 	r.remember(round)
+	drift := r.drift.Load().after(round)
+	r.drift.Store(&drift)
 	r.last.Store(&round)
 	return round
 }

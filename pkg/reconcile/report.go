@@ -12,9 +12,7 @@ const logged = 50
 // report logs a round: one line for each change of the kernel or of an error's
 // text, nothing for a round that found all as desired.
 func (r *Reconciler) report(round Round) {
-	if round.Err != nil {
-		r.log.Error("kernel not read", "err", round.Err)
-	}
+	r.reportReading(round.Err)
 	lines := 0
 	for _, result := range round.Results {
 		text := result.Op.String()
@@ -46,4 +44,20 @@ func (r *Reconciler) reportOne(text string, result Result) {
 	default:
 		r.log.Info("changed", "op", text)
 	}
+}
+
+// reportReading tells an error of observation once, and its end.
+func (r *Reconciler) reportReading(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text == r.unread:
+	case text == "":
+		r.log.Info("kernel is readable again")
+	default:
+		r.log.Error("kernel not read or keys not kept", "err", err)
+	}
+	r.unread = text
 }
