@@ -40,7 +40,7 @@ func SNAT(name string, k ServiceKey) []Rule {
 // match has no word, but the packet still carries it.
 func ipvsMatch(k ServiceKey) string {
 	if k.Mark != 0 {
-		return fmt.Sprintf("--ipvs --vmethod MASQ -m mark --mark %#x", k.Mark)
+		return fmt.Sprintf("--vmethod MASQ -m mark --mark %#x", k.Mark)
 	}
 	match := fmt.Sprintf("--vproto %d --vaddr %s", k.Protocol, k.VIP.Addr())
 	if port := k.VIP.Port(); port != 0 {

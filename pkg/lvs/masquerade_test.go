@@ -52,7 +52,7 @@ func TestSNAT(t *testing.T) {
 		{"every port", addr(lvs.SCTP, "192.0.2.1:0"),
 			`iptables -t nat -A LVSD-POSTROUTING -m ipvs --vproto 132 --vaddr 192.0.2.1 --vmethod MASQ -m comment --comment "lvsd: virtual web" -j MASQUERADE`},
 		{"mark", lvs.MarkKey(17, lvs.IPv6),
-			`ip6tables -t nat -A LVSD-POSTROUTING -m ipvs --ipvs --vmethod MASQ -m mark --mark 0x11 -m comment --comment "lvsd: virtual web" -j MASQUERADE`},
+			`ip6tables -t nat -A LVSD-POSTROUTING -m ipvs --vmethod MASQ -m mark --mark 0x11 -m comment --comment "lvsd: virtual web" -j MASQUERADE`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
