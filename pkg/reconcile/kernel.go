@@ -28,9 +28,11 @@ type Devices interface {
 	Announce(lvs.Address) error
 }
 
-// Firewall is lvsd's own chains, with how often each rule is there.
+// Firewall is lvsd's own chains. Rules gives how often each rule of lvsd's is
+// there: at least in the tables of those that are wanted, and in every other
+// where it left some.
 type Firewall interface {
-	Rules() (map[lvs.Rule]int, error)
+	Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error)
 	Add(lvs.Rule) error
 	Delete(lvs.Rule) error
 }
@@ -71,7 +73,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	errs := []error{
 		k.observeTable(&have),
 		k.observeTimeouts(&have),
-		k.observeRules(&have),
+		k.observeRules(&have, want.Rules),
 		k.observeSysctls(&have, want.Sysctls),
 		k.observeModules(&have, want.Modules),
 	}
@@ -99,8 +101,8 @@ func (k Kernel) observeTimeouts(have *lvs.State) error {
 	return nil
 }
 
-func (k Kernel) observeRules(have *lvs.State) error {
-	rules, err := k.Firewall.Rules()
+func (k Kernel) observeRules(have *lvs.State, want map[lvs.Rule]int) error {
+	rules, err := k.Firewall.Rules(want)
 	if err != nil {
 		return fmt.Errorf("read the firewall: %w", err)
 	}
