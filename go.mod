@@ -17,4 +17,6 @@ require (
 	honnef.co/go/tools v0.8.2
 )
 
+require github.com/sirupsen/logrus v1.9.0 // indirect
+
 tool honnef.co/go/tools/cmd/staticcheck
