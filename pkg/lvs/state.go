@@ -146,21 +146,33 @@ type Change struct {
 	Server  *Server
 }
 
+// Brief says the change without the settings, as errors name it: "add
+// 10.0.0.2:80 to tcp 192.0.2.1:80".
+func (c Change) Brief() string {
+	key := c.Service.Key
+	if c.Server == nil {
+		return fmt.Sprintf("%s %s", c.Verb, key)
+	}
+	preposition := "in"
+	switch c.Verb {
+	case Add:
+		preposition = "to"
+	case Delete:
+		preposition = "from"
+	}
+	return fmt.Sprintf("%s %s %s %s", c.Verb, c.Server.Key, preposition, key)
+}
+
 // String says the change as a person would: "add 10.0.0.2:80 to tcp
 // 192.0.2.1:80 (dr weight 1)".
 func (c Change) String() string {
-	key := c.Service.Key
 	switch {
-	case c.Server == nil && c.Verb == Delete:
-		return fmt.Sprintf("delete %s", key)
-	case c.Server == nil:
-		return fmt.Sprintf("%s %s (%s)", c.Verb, key, c.Service.Settings)
 	case c.Verb == Delete:
-		return fmt.Sprintf("delete %s from %s", c.Server.Key, key)
-	case c.Verb == Add:
-		return fmt.Sprintf("add %s to %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+		return c.Brief()
+	case c.Server == nil:
+		return fmt.Sprintf("%s (%s)", c.Brief(), c.Service.Settings)
 	}
-	return fmt.Sprintf("set %s in %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+	return fmt.Sprintf("%s (%s)", c.Brief(), c.Server.ServerSettings)
 }
 
 // SortServers puts servers in the order of their keys.
