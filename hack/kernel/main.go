@@ -25,13 +25,16 @@ type launcher interface {
 }
 
 func main() {
-	// The guest is to die with the thread that started it (PDEATHSIG), so that thread must last as long as we do.
+	// A command on the host dies with the thread that started it (PDEATHSIG), so that thread must last as long as we do.
 	runtime.LockOSThread()
 	switch {
 	case os.Getpid() == 1 && os.Getenv(specEnv) != "":
 		guestMain(os.Getenv(specEnv))
 	case os.Getenv(hostStageEnv) != "":
 		os.Exit(hostStage(os.Args[1:]))
+	case os.Getenv(watchEnv) != "":
+		watchMain(os.Args[1:])
+		return
 	}
 	code, err := launch(os.Args[1:])
 	if err != nil {

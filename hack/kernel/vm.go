@@ -79,10 +79,16 @@ func (g *vm) run(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (
 	if g.verbose {
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return exitFailure, fmt.Errorf("boot: %w", err)
 	}
+	stopWatch, err := g.watch(cmd.Process.Pid)
+	if err != nil {
+		kill(cmd.Process.Pid)
+		return exitFailure, err
+	}
+	defer stopWatch()
 	for _, f := range cmd.ExtraFiles {
 		f.Close()
 	}
@@ -90,11 +96,15 @@ func (g *vm) run(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (
 	streams.Go(func() { _, _ = io.Copy(os.Stdout, g.stdout) })
 	streams.Go(func() { _, _ = io.Copy(os.Stderr, g.stderr) })
 	streams.Go(g.listen)
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // its own status says nothing about the command's
+	}()
 
-	err := g.supervise(ctx, signals, ended)
-	kill(cmd)
+	err = g.supervise(ctx, signals, ended)
+	kill(cmd.Process.Pid)
+	<-ended
 	streams.Wait()
 	select {
 	case code := <-g.code:
@@ -104,12 +114,23 @@ func (g *vm) run(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (
 	if err == nil {
 		err = errors.New("the guest died before the command ended")
 	}
-	g.showLog()
+	if !g.isStarted() {
+		g.showLog()
+	}
 	return exitFailure, err
 }
 
+func (g *vm) isStarted() bool {
+	select {
+	case <-g.started:
+		return true
+	default:
+		return false
+	}
+}
+
 // supervise waits for the end of the guest, and forwards signals to it meanwhile.
-func (g *vm) supervise(ctx context.Context, signals <-chan os.Signal, ended <-chan error) error {
+func (g *vm) supervise(ctx context.Context, signals <-chan os.Signal, ended <-chan struct{}) error {
 	boot := time.NewTimer(bootTime)
 	defer boot.Stop()
 	started := g.started
@@ -147,9 +168,9 @@ func (g *vm) listen() {
 	}
 }
 
-// kill ends the guest and the processes that User-Mode Linux keeps for its address spaces.
-func kill(cmd *exec.Cmd) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+// kill ends the process group of a guest: User-Mode Linux keeps further processes for its address spaces and its helpers.
+func kill(pid int) {
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
 
 // showLog prints the end of the boot messages.
