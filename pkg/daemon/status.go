@@ -37,7 +37,11 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 
 // status reads the kernel without a daemon's help.
 func (k *kernel) status(c *config.Config, version string) (status.Status, error) {
-	services, stats, err := k.table.Read()
+	services, err := k.table.Services()
+	if err != nil {
+		return status.Status{}, err
+	}
+	stats, err := k.table.Stats()
 	if err != nil {
 		return status.Status{}, err
 	}
