@@ -17,4 +17,10 @@ require (
 	honnef.co/go/tools v0.8.2
 )
 
+require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+	github.com/fsnotify/fsnotify v1.10.1 // indirect
+)
+require github.com/sirupsen/logrus v1.9.0 // indirect
+
 tool honnef.co/go/tools/cmd/staticcheck
