@@ -25,6 +25,12 @@ func namespace(t *testing.T) {
 	run(t, "ip link set lo up")
 }
 
+// enter puts the calling goroutine into an existing network namespace.
+func enter(ns *os.File) error {
+	runtime.LockOSThread()
+	return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+}
+
 // run runs a command, its words separated by spaces, and gives what it printed.
 func run(t *testing.T, command string) string {
 	t.Helper()
