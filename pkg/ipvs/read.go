@@ -42,7 +42,8 @@ func (t *Table) Services() ([]lvs.Service, error) {
 	return services, nil
 }
 
-// Stats reads the statistics of every service and server.
+// Stats reads the statistics of every service and server. The kernel sums up
+// the counters and rates every two seconds; connections are those of now.
 func (t *Table) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
