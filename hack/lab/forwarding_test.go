@@ -133,12 +133,11 @@ func (w way) real(rs *lab.Host) netip.Addr {
 // testWay sets up the director with ipvsadm and expects every real server to answer over TCP, UDP and SCTP.
 func testWay(t *testing.T, l *lab.Lab, w way) {
 	lb := l.Host("lb1")
-	bits := netip.PrefixFrom(w.vip, w.vip.BitLen())
-	labtest.NoError(t, lb.AddAddr("eth0", bits))
+	labtest.NoError(t, lb.AddVIP("eth0", w.vip))
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
 		labtest.Must(lb.Run(context.Background(), "ipvsadm", "-C"))(t)
-		labtest.NoError(t, lb.DelAddr("eth0", bits))
+		labtest.NoError(t, lb.DelAddr("eth0", netip.PrefixFrom(w.vip, w.vip.BitLen())))
 	})
 	var rules strings.Builder
 	for _, s := range []struct {
