@@ -122,9 +122,9 @@ func TestWatch(t *testing.T) {
 // of them failed.
 func clients(t *testing.T, l *lab.Lab, during func()) lab.Report {
 	t.Helper()
-	load := labtest.Must(l.Host("client").StartLoad(t.Context(), lab.LoadConfig{
+	load := l.Host("client").StartLoad(t.Context(), lab.LoadConfig{
 		URL: labtest.URL(lab.VIP4, webPort), Workers: 2, Rate: 100,
-	}))(t)
+	})
 	during()
 	report := load.Stop()
 	t.Log(report)

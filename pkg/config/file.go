@@ -19,6 +19,9 @@ import (
 // 10,000 services of ten real servers needs.
 const maxFile = 8 << 20
 
+// Fragments is the folder of the further files that belong to the one at path.
+func Fragments(path string) string { return filepath.Join(filepath.Dir(path), "conf.d") }
+
 // files lists a file and the *.toml files of the directory conf.d beside it,
 // in the order of their names. Names that begin with a dot are left out, as a
 // shell would: editors keep theirs there.
@@ -27,7 +30,7 @@ func files(path string) ([]string, error) {
 	if filepath.Ext(path) != ".toml" {
 		return all, nil
 	}
-	dir := filepath.Join(filepath.Dir(path), "conf.d")
+	dir := Fragments(path)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return all, nil
