@@ -93,10 +93,17 @@ func (c *checker) persistence(s *service, v *lvs.Settings) {
 	if raw.Timeout.ok() && raw.Timeout.value != 0 { // "0s" turns off the one of [defaults]
 		v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
 	}
-	if s.family != 0 {
+	if s.family != 0 && !(raw.inherited && raw.Netmask.other(s.family)) {
 		v.Netmask = c.netmask(&raw.Netmask, s.family)
 	}
 	v.Engine = c.engine(s)
+}
+
+// other tells whether a netmask can only be meant for the other family.
+// [defaults] is for services of both.
+func (r *rawNetmask) other(f lvs.Family) bool {
+	v4 := r.dotted != "" || r.bits <= 32
+	return v4 != (f == lvs.IPv4)
 }
 
 // netmask gives the prefix length.
