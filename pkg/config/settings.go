@@ -90,9 +90,15 @@ func (c *checker) persistence(s *service, v *lvs.Settings) {
 		c.add(raw.pos, `timeout = "5m"`, "persistence has no timeout")
 		return
 	}
-	if raw.Timeout.ok() && raw.Timeout.value != 0 { // "0s" turns off the one of [defaults]
-		v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
+	if raw.Timeout.ok() && raw.Timeout.value == 0 { // turns off the one of [defaults]
+		for _, a := range []*at{raw.Netmask.place(), raw.Engine.place()} {
+			if a.given() {
+				c.add(a.pos, "a timeout above 0s", "this has no effect: the service is not persistent")
+			}
+		}
+		return
 	}
+	v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
 	if s.family != 0 && !(raw.inherited && raw.Netmask.other(s.family)) {
 		v.Netmask = c.netmask(&raw.Netmask, s.family)
 	}
