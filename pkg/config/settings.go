@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -91,11 +90,8 @@ func (c *checker) persistence(s *service, v *lvs.Settings) {
 		return
 	}
 	if raw.Timeout.ok() && raw.Timeout.value == 0 { // turns off the one of [defaults]
-		for _, a := range []*at{raw.Netmask.place(), raw.Engine.place()} {
-			if a.given() {
-				c.add(a.pos, "a timeout above 0s", "this has no effect: the service is not persistent")
-			}
-		}
+		c.withoutPersistence("netmask", &raw.Netmask.at)
+		c.withoutPersistence("engine", &raw.Engine.at)
 		return
 	}
 	v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
@@ -103,6 +99,12 @@ func (c *checker) persistence(s *service, v *lvs.Settings) {
 		v.Netmask = c.netmask(&raw.Netmask, s.family)
 	}
 	v.Engine = c.engine(s)
+}
+
+func (c *checker) withoutPersistence(what string, a *at) {
+	if a.given() {
+		c.add(a.pos, "a timeout above 0s", "%s has no effect without persistence", what)
+	}
 }
 
 // other tells whether a netmask can only be meant for the other family.
@@ -157,7 +159,10 @@ func (c *checker) engine(s *service) string {
 	if !ok {
 		return ""
 	}
-	if s.protocol != 0 && s.protocol != lvs.UDP && slices.Contains(lvs.Engines, v) {
+	if s.protocol != 0 && s.protocol != lvs.UDP {
+		if s.raw.Persistence.inherited {
+			return ""
+		}
 		c.add(raw.pos, `protocol = "udp"`, "engine %s is for udp only, virtual.%s is %s", v, s.name, s.protocol)
 	}
 	return v
