@@ -40,7 +40,11 @@ func (c *checker) endpoint(t *text, network, expected string, family lvs.Family,
 	}
 	e, ok := splitEndpoint(t.value)
 	if !ok {
-		c.add(t.pos, expected, "%q is not an address with a port", t.value)
+		fault := "is not an address with a port"
+		if a, err := netip.ParseAddr(t.value); err == nil && a.Is6() {
+			fault = "is an IPv6 address without brackets"
+		}
+		c.add(t.pos, expected, "%q %s", t.value, fault)
 		return addr, 0, false
 	}
 	addr, addrOK := c.address(t.pos, e.host, expected, family, other)

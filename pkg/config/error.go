@@ -74,7 +74,16 @@ func (e Errors) Unwrap() []error {
 type problems struct{ list Errors }
 
 func (p *problems) add(at Position, expected, format string, args ...any) {
-	p.list = append(p.list, &Error{Position: at, Message: fmt.Sprintf(format, args...), Expected: expected})
+	p.list = append(p.list, &Error{Position: at, Message: clip(fmt.Sprintf(format, args...)), Expected: expected})
+}
+
+// clip shortens a message that quotes too much of a file.
+func clip(s string) string {
+	const most = 400
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // addCause adds what the system refused.

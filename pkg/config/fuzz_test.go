@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +79,9 @@ func FuzzPositions(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return // readFile refuses it, where the decoder skips a UTF-16 mark
+		}
 		root, off, err := scan(text)
 		if errors.Is(err, errDeep) {
 			if off > len(text) {

@@ -54,6 +54,9 @@ func checkService(t *testing.T, v Virtual, k lvs.ServiceKey) {
 	if v.Persistence < 0 || v.Persistence > maxPersistence || v.Persistence%time.Second != 0 {
 		t.Errorf("%s: persistence %s", k, v.Persistence)
 	}
+	if v.Persistence == 0 && (v.Engine != "" || int(v.Netmask) != k.Family().Bits()) {
+		t.Errorf("%s: not persistent, with engine %q and netmask %d", k, v.Engine, v.Netmask)
+	}
 	if k.Mark == 0 && k.VIP.Port() == 0 && v.Persistence == 0 {
 		t.Errorf("%s: port 0 without persistence", k)
 	}

@@ -75,21 +75,6 @@ func join(path string, value any, p *place, at func(offset int) Position) *node 
 	return n
 }
 
-// of gives the place of a key, or the table's own if there is none.
-func (p *place) of(name string) *place {
-	if c := p.keys[name]; c != nil {
-		return c
-	}
-	return p
-}
-
-func (p *place) item(i int) *place {
-	if i < len(p.items) {
-		return p.items[i]
-	}
-	return p
-}
-
 // joinPath writes a key path as it could stand in a file.
 func joinPath(path, name string) string {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r > 0x7f || !bare(byte(r)) }) {

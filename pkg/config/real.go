@@ -3,13 +3,9 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
-
-// fallbackName is what the fallbacks are called where servers are named.
-var fallbackName = regexp.MustCompile(`^fallback[0-9]*$`)
 
 func (c *checker) reals(s *service) []Real {
 	entries := s.raw.Real.entries
@@ -129,25 +125,6 @@ func portExpected(s *service, r *Real) string {
 		return expected + ": the director itself gets the packets as they are"
 	}
 	return expected + `, or forwarding = "nat"`
-}
-
-// fallbacks reads fallback. A server on a loopback address is the director
-// itself and takes its packets as they are.
-func (c *checker) fallbacks(s *service) []Real {
-	raws := s.raw.Fallback.values
-	reals := make([]Real, 0, len(raws))
-	for i := range raws {
-		raw := &raws[i]
-		r := c.target(s, &target{pos: raw.pos, bad: raw.bad, fallback: true,
-			address: &raw.Address, forwarding: &raw.Forwarding, tunnel: &raw.Tunnel})
-		r.Weight = 1
-		r.Name = "fallback"
-		if len(raws) > 1 {
-			r.Name = fmt.Sprintf("fallback%d", i+1)
-		}
-		reals = append(reals, r)
-	}
-	return reals
 }
 
 // servers checks a service's servers against each other.

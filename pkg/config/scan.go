@@ -2,43 +2,12 @@ package config
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 )
 
 // maxDepth is how deep tables and lists may lie in each other. The language
 // needs five levels; the bound keeps a hostile file from costing much.
 const maxDepth = 16
-
-// place is where a key and its value stand in a text, in bytes from its
-// beginning. The TOML decoder gives values without positions: places follow
-// the same tree.
-type place struct {
-	key, value int
-	inline     bool // a table in braces, complete where it stands
-	keys       map[string]*place
-	items      []*place // of a list, or of [[tables]]
-}
-
-func (p *place) child(name string, offset int) *place {
-	if c := p.keys[name]; c != nil {
-		return c
-	}
-	if p.keys == nil {
-		p.keys = map[string]*place{}
-	}
-	c := &place{key: offset, value: offset}
-	p.keys[name] = c
-	return c
-}
-
-// last is where the keys of a table go: for [[tables]] the latest one.
-func (p *place) last() *place {
-	if len(p.items) > 0 {
-		return p.items[len(p.items)-1]
-	}
-	return p
-}
 
 var (
 	errDeep   = errors.New("tables or lists lie too deep in each other")
@@ -222,83 +191,6 @@ func (s *scanner) skipTo(end string) error {
 	}
 	s.off = len(s.text)
 	return errSyntax
-}
-
-type part struct {
-	name   string
-	offset int
-}
-
-// key reads a key of one or more parts and the blanks around them.
-func (s *scanner) key() ([]part, error) {
-	var parts []part
-	for {
-		s.skipSpace()
-		p := part{offset: s.off}
-		name, err := s.keyPart()
-		if err != nil {
-			return nil, err
-		}
-		p.name = name
-		parts = append(parts, p)
-		if len(parts) > maxDepth {
-			return nil, errDeep
-		}
-		s.skipSpace()
-		if !s.take(".") {
-			return parts, nil
-		}
-	}
-}
-
-func (s *scanner) keyPart() (string, error) {
-	start := s.off
-	if s.at('"') || s.at('\'') {
-		s.off++
-		if err := s.skipTo(s.text[start : start+1]); err != nil {
-			return "", err
-		}
-		name := s.text[start+1 : s.off-1]
-		if s.text[start] == '"' {
-			name = unescape(name)
-		}
-		return name, nil
-	}
-	for s.off < len(s.text) && bare(s.text[s.off]) {
-		s.off++
-	}
-	if s.off == start {
-		return "", errSyntax
-	}
-	return s.text[start:s.off], nil
-}
-
-func bare(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-}
-
-var escapes = map[byte]string{'b': "\b", 't': "\t", 'n': "\n", 'f': "\f", 'r': "\r", 'e': "\x1b", '"': "\"", '\\': "\\"}
-
-// unescape replaces the escapes of a "quoted" key.
-func unescape(s string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(s, `\`)
-		b.WriteString(before)
-		if !found || after == "" {
-			return b.String()
-		}
-		n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[after[0]]
-		if len(after) <= n {
-			return b.String()
-		}
-		if r, err := strconv.ParseUint(after[1:1+n], 16, 32); err == nil {
-			b.WriteRune(rune(r))
-		} else {
-			b.WriteString(escapes[after[0]])
-		}
-		s = after[1+n:]
-	}
 }
 
 func (s *scanner) at(c byte) bool { return s.off < len(s.text) && s.text[s.off] == c }

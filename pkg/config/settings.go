@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -90,13 +89,29 @@ func (c *checker) persistence(s *service, v *lvs.Settings) {
 		c.add(raw.pos, `timeout = "5m"`, "persistence has no timeout")
 		return
 	}
-	if raw.Timeout.ok() && raw.Timeout.value != 0 { // "0s" turns off the one of [defaults]
-		v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
+	if raw.Timeout.ok() && raw.Timeout.value == 0 { // turns off the one of [defaults]
+		c.withoutPersistence("netmask", &raw.Netmask.at)
+		c.withoutPersistence("engine", &raw.Engine.at)
+		return
 	}
-	if s.family != 0 {
+	v.Persistence = raw.Timeout.seconds(&c.problems, "persistence", time.Second, maxPersistence)
+	if s.family != 0 && !(raw.inherited && raw.Netmask.other(s.family)) {
 		v.Netmask = c.netmask(&raw.Netmask, s.family)
 	}
 	v.Engine = c.engine(s)
+}
+
+func (c *checker) withoutPersistence(what string, a *at) {
+	if a.given() {
+		c.add(a.pos, "a timeout above 0s", "%s has no effect without persistence", what)
+	}
+}
+
+// other tells whether a netmask can only be meant for the other family.
+// [defaults] is for services of both.
+func (r *rawNetmask) other(f lvs.Family) bool {
+	v4 := r.dotted != "" || r.bits <= 32
+	return v4 != (f == lvs.IPv4)
 }
 
 // netmask gives the prefix length.
@@ -144,7 +159,10 @@ func (c *checker) engine(s *service) string {
 	if !ok {
 		return ""
 	}
-	if s.protocol != 0 && s.protocol != lvs.UDP && slices.Contains(lvs.Engines, v) {
+	if s.protocol != 0 && s.protocol != lvs.UDP {
+		if s.raw.Persistence.inherited {
+			return ""
+		}
 		c.add(raw.pos, `protocol = "udp"`, "engine %s is for udp only, virtual.%s is %s", v, s.name, s.protocol)
 	}
 	return v
