@@ -85,6 +85,10 @@ func (d *director) start() {
 	labtest.NoError(d.t, d.cmd.Start())
 	d.t.Cleanup(d.cmd.Kill)
 	labtest.NoError(d.t, ready.SetReadDeadline(time.Now().Add(patience)))
+	go func(ended <-chan struct{}) {
+		<-ended
+		ready.Close()
+	}(d.cmd.Done())
 	buffer := make([]byte, 512)
 	n, err := ready.Read(buffer)
 	if err != nil || !strings.Contains(string(buffer[:n]), "READY=1") {

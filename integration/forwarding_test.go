@@ -49,7 +49,11 @@ func reals(name string, servers []*lab.Host, v4 bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[virtual.%s.real]\n", name)
 	for _, rs := range servers {
-		fmt.Fprintf(&b, "%s = { address = %q }\n", rs.Name, address(rs, v4))
+		a := address(rs, v4).String()
+		if !v4 {
+			a = "[" + a + "]"
+		}
+		fmt.Fprintf(&b, "%s = %q\n", rs.Name, a)
 	}
 	return b.String()
 }
@@ -194,7 +198,7 @@ func TestTUN(t *testing.T) {
 	settings := map[lab.Tunnel]string{
 		lab.IPIP: "tunnel = \"ipip\"\n",
 		lab.GUE:  fmt.Sprintf("tunnel = { type = \"gue\", port = %d }\n", lab.GUEPort),
-		lab.GRE:  "tunnel = { type = \"gre\", checksum = \"checksum\" }\n",
+		lab.GRE:  "tunnel = \"gre\"\n",
 	}
 	for _, tunnel := range []lab.Tunnel{lab.IPIP, lab.GUE, lab.GRE} {
 		for _, way := range []struct {

@@ -59,6 +59,14 @@ func (b *boolean) decode(p *problems, n *node) {
 	b.value = single[bool](p, n, &b.at, "true or false")
 }
 
+// or is the value, or the other one where none is given.
+func (b *boolean) or(otherwise bool) bool {
+	if b.ok() {
+		return b.value
+	}
+	return otherwise
+}
+
 type number struct {
 	at
 	value int64

@@ -73,7 +73,7 @@ func (c *checker) vipAddress(device string, raw *rawAddress) (lvs.Address, bool)
 	return lvs.Address{
 		AddressKey: lvs.AddressKey{Interface: device, Prefix: prefix},
 		Label:      raw.Label.value,
-		NoDAD:      raw.NoDAD.value,
+		NoDAD:      raw.NoDAD.or(addr.Is6()),
 	}, true
 }
 

@@ -58,7 +58,7 @@ func (c *checker) virtual(e *entry[rawVirtual], defaults *rawSettings) Virtual {
 		Name:      e.name,
 		Keys:      s.keys,
 		Settings:  c.settings(s),
-		Quiescent: !raw.Quiescent.ok() || raw.Quiescent.value,
+		Quiescent: raw.Quiescent.or(true),
 	}
 	v.Real = c.reals(s)
 	v.Fallback = c.fallbacks(s)
