@@ -130,6 +130,9 @@ func (d *director) plan() []string {
 	if code := c.ProcessState.ExitCode(); err != nil && code != 2 || (code == 2) != (len(lines) > 0) {
 		d.t.Fatalf("plan: exit code %d with %d operations: %v\n%s", code, len(lines), err, errors.String())
 	}
+	if len(lines) == 0 {
+		return nil
+	}
 	return lines
 }
 

@@ -68,7 +68,8 @@ func vipTable(vips ...netip.Addr) string {
 }
 
 // services writes a web, a udp and an sctp service with the same settings and
-// real servers.
+// real servers. The udp service takes packets one by one where their answers do
+// not need the director.
 func services(vip netip.Addr, settings string, servers []*lab.Host, v4 bool) string {
 	var b strings.Builder
 	for _, s := range []struct {
@@ -76,7 +77,7 @@ func services(vip netip.Addr, settings string, servers []*lab.Host, v4 bool) str
 		port           uint16
 	}{{"web", "tcp", webPort}, {"echo", "udp", udpPort}, {"messages", "sctp", sctpPort}} {
 		extra := ""
-		if s.protocol == "udp" {
+		if s.protocol == "udp" && !strings.Contains(settings, `"nat"`) {
 			extra = "one_packet = true\n"
 		}
 		fmt.Fprintf(&b, "[virtual.%s]\nvip = %q\nprotocol = %q\nscheduler = \"rr\"\n%s%s\n%s\n",

@@ -81,8 +81,8 @@ func TestBadReload(t *testing.T) {
 	before := d.table()
 	d.write(strings.Replace(webConfig(1), "wrr", "wr", 1))
 	_, err := control.Dial(d.socket()).Reload(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "director.toml:10:13") || !strings.Contains(err.Error(), "wrr") {
-		t.Errorf("reload: got %v, want an error at line 10 that names wrr", err)
+	if err == nil || !strings.Contains(err.Error(), "director.toml:12:13") || !strings.Contains(err.Error(), "wrr") {
+		t.Errorf("reload: got %v, want an error at 12:13 that names wrr", err)
 	}
 	if diff := cmp.Diff(before, d.table()); diff != "" {
 		t.Errorf("the table changed (-before +after):\n%s", diff)
@@ -119,19 +119,21 @@ func TestWatch(t *testing.T) {
 }
 
 // clients sends requests until the function has returned, and holds that none
-// of them failed.
-func clients(t *testing.T, l *lab.Lab, during func()) lab.Report {
+// of them failed. The function gets a way to wait for some more of them.
+func clients(t *testing.T, l *lab.Lab, during func(more func(requests int))) {
 	t.Helper()
 	load := l.Host("client").StartLoad(t.Context(), lab.LoadConfig{
 		URL: labtest.URL(lab.VIP4, webPort), Workers: 2, Rate: 100,
 	})
-	during()
+	during(func(requests int) {
+		enough := load.Report().Requests + requests
+		eventually(t, "the clients go on", func() bool { return load.Report().Requests >= enough })
+	})
 	report := load.Stop()
 	t.Log(report)
 	if report.Failures > 0 || report.Requests < 100 {
 		t.Errorf("%d of %d requests failed: %v", report.Failures, report.Requests, report.Errors)
 	}
-	return report
 }
 
 // No connection to a server breaks while others come, go and change.
@@ -146,8 +148,9 @@ func TestReloadUnderLoad(t *testing.T) {
 	defer long.Close()
 	labtest.Ask(t, long, "before")
 	steps := [][]int{{1, 1}, {1, 1, 1}, {1, 0, 1}, {1, 3, 1}, {2, 1}}
-	clients(t, l, func() {
+	clients(t, l, func(more func(int)) {
 		for i := range 50 {
+			more(5)
 			d.write(webConfig(steps[i%len(steps)]...) + echo)
 			if done := d.reload(); len(done.Errors) > 0 {
 				t.Errorf("reload %d: %q", i, done.Errors)
@@ -167,8 +170,9 @@ func TestKillUnderLoad(t *testing.T) {
 	d := start(t, l.Host("lb1"), webConfig(1, 1, 1))
 	random := rand.New(rand.NewPCG(1, 2))
 	steps := [][]int{{1, 1, 1}, {1, 1}, {2, 0, 1}, {1, 4, 1}}
-	clients(t, l, func() {
+	clients(t, l, func(more func(int)) {
 		for i := range 50 {
+			more(5)
 			// Half of the times in the middle of a change.
 			if i%2 == 0 {
 				d.write(webConfig(steps[i/2%len(steps)]...))
