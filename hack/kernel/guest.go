@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,12 +107,7 @@ func runCommand(s *spec, control io.Reader, stdout, stderr io.Writer) int {
 			return exitFailure
 		}
 	}
-	path, err := exec.LookPath(s.Args[0])
-	if err != nil {
-		fmt.Fprintln(stderr, "kernel:", err)
-		return 127
-	}
-	p, err := os.StartProcess(path, s.Args, &os.ProcAttr{
+	p, err := os.StartProcess(s.Args[0], s.Args, &os.ProcAttr{
 		Dir: s.Dir, Env: s.Env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func newSpec(o options) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spec{Args: o.args, Dir: dir, Env: passedEnv(os.Environ())}
+	s := &spec{Args: o.args, Dir: dir, Env: append(passedEnv(os.Environ()), "PATH="+systemPath(os.Getenv("PATH")))}
 	writable := slices.Concat(o.rw, testOutputs(o.args))
 	if d := os.Getenv("GOCOVERDIR"); d != "" {
 		writable = append(writable, d)
@@ -87,13 +87,24 @@ func testOutputs(args []string) []string {
 
 // passedEnv keeps the variables of the environment that mean the same in the guest.
 func passedEnv(env []string) []string {
-	exact := []string{"CI", "PATH", "HOME", "USER", "TERM", "LANG", "TZ", "KERNEL"}
+	exact := []string{"CI", "HOME", "USER", "TERM", "LANG", "TZ", "KERNEL"}
 	prefixes := []string{"LVSD_", "GO", "UPDATE"}
 	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
 		return !slices.Contains(exact, name) &&
 			!slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 	})
+}
+
+// systemPath adds the directories of system programs, which an ordinary user's path lacks.
+func systemPath(path string) string {
+	dirs := filepath.SplitList(path)
+	for _, d := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if !slices.Contains(dirs, d) {
+			dirs = append(dirs, d)
+		}
+	}
+	return strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 func (s *spec) marshal() ([]byte, error) { return json.Marshal(s) }
