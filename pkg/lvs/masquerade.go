@@ -28,8 +28,9 @@ func Masquerade(p netip.Prefix) []Rule {
 }
 
 // SNAT gives the rules by which what a virtual service forwards by NAT reaches
-// the real server with the director's address, so that the answer comes back
-// whatever the real server's routes are (one-arm NAT). The client's address is
+// the real server with an address of the director's (with IPv6 that may be the
+// VIP), so that the answer comes back whatever the real server's routes are
+// (one-arm NAT). The client's address is
 // lost. They need net.ipv4.vs.conntrack=1: without it such packets pass by the
 // table nat. The name is the virtual service's in the configuration.
 func SNAT(name string, k ServiceKey) []Rule {
