@@ -66,7 +66,8 @@ func Open() (*Table, error) {
 	return &Table{conn: c, moby: handle}, nil
 }
 
-// Close releases the table. The kernel keeps it.
+// Close releases the handle, which must not be used afterwards. The kernel keeps
+// its table.
 func (t *Table) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
