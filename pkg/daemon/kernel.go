@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,12 +32,13 @@ func openTables(ctx context.Context) (*tables, error) {
 	if err := privileged(); err != nil {
 		return nil, err
 	}
-	if ok, err := kmod.Has("ip_vs"); err == nil && !ok {
-		// Without modprobe the kernel may still load the module when it is asked for
-		// IPVS; if not, that says so.
-		_ = kmod.Load(ctx, "ip_vs")
-	}
+	// Without modprobe the kernel may still load the module when it is asked for
+	// IPVS; if not, this says why.
+	cause := kmod.Load(ctx, "ip_vs")
 	services, err := ipvs.Open()
+	if errors.Is(err, ipvs.ErrNoIPVS) && cause != nil {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
 	if err != nil {
 		return nil, err
 	}
