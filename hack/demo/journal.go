@@ -57,7 +57,7 @@ func (j *journal) since(mark int, text string) []entry {
 func (j *journal) await(ctx context.Context, mark int, text string, count int) ([]entry, error) {
 	err := until(ctx, func() bool { return len(j.since(mark, text)) >= count })
 	if err != nil {
-		return nil, fmt.Errorf("wait for %q in the log: %w", text, err)
+		return nil, fmt.Errorf("no line with %s in the log: %w", text, err)
 	}
 	lines := j.since(mark, "")
 	for i, e := range lines {

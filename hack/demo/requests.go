@@ -137,14 +137,17 @@ func (l load) more(ctx context.Context, requests int) (int, error) {
 	return l.Report().Requests - before, err
 }
 
-// until waits for a condition that comes true within seconds if at all.
+// soon is how long until waits: what works comes true within seconds.
+const soon = 20 * time.Second
+
+// until waits for a condition.
 func until(ctx context.Context, ok func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it did not happen: %w", ctx.Err())
+			return fmt.Errorf("it did not happen within %s: %w", soon, ctx.Err())
 		case <-time.After(rest):
 		}
 	}
