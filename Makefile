@@ -46,7 +46,11 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 .PHONY: demo
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
-	@build/kernel -- build/demo -lvsd build/lvsd $(SCENARIO)
+	@echo "starting a kernel that has IPVS ..."
+	@build/kernel -- build/demo -lvsd build/lvsd $(COLOR) $(SCENARIO)
+
+# The demonstration does not see the terminal, which is outside of its kernel.
+COLOR = $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ] && echo -color)
 
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel
