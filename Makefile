@@ -47,10 +47,9 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
 	@echo "starting a kernel that has IPVS ..."
-	@build/kernel -- build/demo -lvsd build/lvsd $(COLOR) $(SCENARIO)
-
-# The demonstration does not see the terminal, which is outside of its kernel.
-COLOR = $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ] && echo -color)
+	@# The demonstration runs inside of that kernel, where it cannot see the terminal.
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ]; then set -- -color; fi; \
+		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel

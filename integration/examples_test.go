@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/lvsd/lvsd/hack/lab"
 	"github.com/lvsd/lvsd/hack/lab/labtest"
+	"github.com/lvsd/lvsd/pkg/config"
 )
 
 // example is one of the examples, in the network that its file is written for.
@@ -60,6 +62,19 @@ func TestEveryExampleIsTested(t *testing.T) {
 	if !slices.Equal(found, tested) {
 		t.Errorf("examples %v, tested are %v", found, tested)
 	}
+}
+
+// The file that the README begins with is right.
+func TestReadmeFile(t *testing.T) {
+	text := string(labtest.Must(os.ReadFile(filepath.Join("..", "README.md")))(t))
+	_, text, _ = strings.Cut(text, "```toml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("README.md has no toml")
+	}
+	path := filepath.Join(t.TempDir(), "director.toml")
+	labtest.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	labtest.Must(config.Load(t.Context(), path, net.DefaultResolver))(t)
 }
 
 func testExample(t *testing.T, e example) {
