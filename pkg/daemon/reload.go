@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -16,15 +17,17 @@ import (
 func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 	notifyReloading()
 	defer notify("READY=1")
-	c, err := d.swap(ctx)
+	c, first, err := d.swap(ctx)
 	if err != nil {
 		d.log().Error("reload refused, the old configuration stays in force", "err", err)
 		return control.Reloaded{}, control.Refused{Err: err}
 	}
 	d.warn(c)
-	round, err := d.reconciler.Settle(ctx)
-	if err != nil {
-		return control.Reloaded{}, fmt.Errorf("wait for the kernel to follow the new configuration: %w", err)
+	var round reconcile.Round
+	select {
+	case round = <-first:
+	case <-ctx.Done():
+		return control.Reloaded{}, fmt.Errorf("wait for the kernel to follow the new configuration: %w", ctx.Err())
 	}
 	reloaded := control.Reloaded{
 		Director:   c.Director.Name,
@@ -36,8 +39,8 @@ func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 }
 
 // swap puts a new configuration in the place of the old one, whole or not at
-// all, and gives it.
-func (d *Director) swap(ctx context.Context) (*config.Config, error) {
+// all, and gives it with the first round that will lead to it.
+func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.Round, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	c, err := load(ctx, d.options.Config)
@@ -46,13 +49,12 @@ func (d *Director) swap(ctx context.Context) (*config.Config, error) {
 	}
 	if err != nil {
 		d.refuse(err)
-		return nil, err
+		return nil, nil, err
 	}
 	d.mu.Lock()
 	d.force = force{config: c, loaded: time.Now()}
 	d.mu.Unlock()
-	d.reconciler.Aim(goal(c))
-	return c, nil
+	return c, d.reconciler.Aim(goal(c)), nil
 }
 
 func (d *Director) refuse(err error) {

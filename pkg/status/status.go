@@ -31,12 +31,13 @@ type Status struct {
 type Daemon struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
-	Files   []string  `json:"files"`        // of the configuration in force
-	Loaded  time.Time `json:"loaded"`       // when the configuration in force was read
-	Reload  string    `json:"reload_error"` // why the last reload was refused, a line for each problem, or ""
-	Checked time.Time `json:"checked"`      // last comparison with the kernel; year 1 before the first
-	InStep  bool      `json:"in_step"`      // the kernel was as desired after it
-	Errors  []string  `json:"errors"`       // what could not be done or read, and is tried again
+	Files   []string  `json:"files"`         // of the configuration in force
+	Loaded  time.Time `json:"loaded"`        // when the configuration in force was read
+	Reload  string    `json:"reload_error"`  // why the last reload was refused, a line for each problem, or ""
+	Checked time.Time `json:"checked"`       // last comparison with the kernel; year 1 before the first
+	Round   float64   `json:"round_seconds"` // how long that took
+	InStep  bool      `json:"in_step"`       // the kernel was as desired after it
+	Errors  []string  `json:"errors"`        // what could not be done or read, and is tried again
 	Drift   Drift     `json:"drift"`
 }
 
