@@ -2,7 +2,10 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -179,6 +182,43 @@ func active(d *director, name string) int {
 		}
 	}
 	return n
+}
+
+// A client that uses a port again soon after its server was removed is sent to
+// another one: proxies and routers with many clients behind them do so all the
+// time.
+func TestPortIsUsedAgain(t *testing.T) {
+	l := drLab(t, 2)
+	d := start(t, l.Host("lb1"), webConfig(1))
+	if got := requestFrom(t, l.Host("client"), 40000); got != "rs1" {
+		t.Fatalf("%q answered, want rs1", got)
+	}
+	d.write(webConfig(-1, 1))
+	d.reload()
+	if got := requestFrom(t, l.Host("client"), 40000); got != "rs2" {
+		t.Errorf("%q answered, want rs2", got)
+	}
+}
+
+// requestFrom gets the name of the web server from a port of the client's own.
+func requestFrom(t *testing.T, client *lab.Host, port int) string {
+	t.Helper()
+	var answer []byte
+	labtest.NoError(t, client.Do(func() error {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{Port: port}, Timeout: 5 * time.Second}
+		c, err := d.DialContext(t.Context(), "tcp4", netip.AddrPortFrom(lab.VIP4, webPort).String())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+			return err
+		}
+		answer, err = io.ReadAll(c) // the server closes first, so that the port is free at once
+		return err
+	}))
+	_, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+	return strings.TrimSpace(body)
 }
 
 // The daemon may die at any moment: no request fails, and the next one takes

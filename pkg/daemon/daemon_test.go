@@ -73,7 +73,7 @@ func start(t *testing.T, text string) *running {
 	t.Cleanup(files.close)
 	c, err := load(t.Context(), r.path())
 	must(t, err)
-	sysctls, err := sysctltest.New(nil)
+	sysctls, err := sysctltest.New(map[string]string{"net.ipv4.vs.conn_reuse_mode": "1"})
 	must(t, err)
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
