@@ -20,6 +20,9 @@ type Config struct {
 	SetRoute bool   // make the answers go through Director; otherwise it is only checked
 	MSS      uint16 // with TUN: largest TCP segment that clients may send, in bytes; 0 is computed
 	NoClamp  bool   // with TUN: leave the segment size alone
+	// Early is for the start of the machine, before the network is set up: interfaces
+	// and addresses that are not there yet are no error.
+	Early bool
 }
 
 // VIP is one address under which the host serves.

@@ -53,7 +53,7 @@ func (c Config) resolve(k *Kernel, o observed) (Config, error) {
 func (c Config) facing(k *Kernel, o observed) ([]string, error) {
 	found := slices.Clone(c.Interfaces)
 	for _, name := range found {
-		if _, ok := o.link(name); !ok {
+		if _, ok := o.link(name); !ok && !c.Early {
 			return nil, fmt.Errorf("there is no interface %s", name)
 		}
 	}
@@ -62,7 +62,7 @@ func (c Config) facing(k *Kernel, o observed) ([]string, error) {
 	}
 	slices.Sort(found)
 	found = slices.Compact(found)
-	if len(found) == 0 {
+	if len(found) == 0 && !c.Early {
 		return nil, errors.New("no interface has a default route or a VIP's subnet: say which one faces the director")
 	}
 	return found, nil
@@ -100,7 +100,7 @@ func (c Config) fits(v VIP, o observed) error {
 			return fmt.Errorf("VIP %s is the network's or the broadcast address of %s on %s", v.Address, a.Prefix.Masked(), a.Interface)
 		}
 	}
-	if v.Local.IsValid() && !slices.ContainsFunc(slices.Collect(maps.Keys(o.addresses)), func(a lvs.AddressKey) bool { return a.Prefix.Addr() == v.Local }) {
+	if v.Local.IsValid() && !c.Early && !slices.ContainsFunc(slices.Collect(maps.Keys(o.addresses)), func(a lvs.AddressKey) bool { return a.Prefix.Addr() == v.Local }) {
 		return fmt.Errorf("VIP %s: %s, to which the director sends, is not an address of this host", v.Address, v.Local)
 	}
 	return nil
@@ -133,12 +133,16 @@ func (c Config) local(vip netip.Addr, o observed) (netip.Addr, error) {
 		vip, strings.Join(c.Interfaces, ", "))
 }
 
-// mtu is the smallest MTU of the interfaces that face the director.
+// ethernetMTU is taken where no larger one would be known to fit (RFC 894).
+const ethernetMTU = 1500
+
+// mtu is the smallest MTU of the interfaces that face the director, in bytes. A
+// larger one than Ethernet's says nothing of the way behind the director.
 func (c Config) mtu(o observed) int {
-	smallest := 0
+	smallest := ethernetMTU
 	for _, name := range c.Interfaces {
-		if l, ok := o.link(name); ok && (smallest == 0 || l.MTU < smallest) {
-			smallest = l.MTU
+		if l, ok := o.link(name); ok {
+			smallest = min(smallest, l.MTU)
 		}
 	}
 	return smallest

@@ -77,8 +77,12 @@ type Kernel struct {
 	Sysctls  Sysctls
 	Firewall Firewall
 	Modules  Modules
+	// Watch calls kick when an interface or an address changes, until the context
+	// ends.
+	Watch func(ctx context.Context, kick func()) error
 
-	close func()
+	privileged func() error // nil needs no privilege
+	close      func()
 }
 
 // Open opens the running kernel, in the network namespace of the calling thread.
@@ -94,11 +98,20 @@ func Open() (*Kernel, error) {
 	}
 	return &Kernel{
 		Devices: devices, Sysctls: sysctls, Firewall: firewall.New(), Modules: modules{},
+		Watch: netdev.Watch, privileged: privileged,
 		close: func() {
 			devices.Close()
 			sysctls.Close()
 		},
 	}, nil
+}
+
+// permit tells whether this process may change anything.
+func (k *Kernel) permit() error {
+	if k.privileged == nil {
+		return nil
+	}
+	return k.privileged()
 }
 
 // Close closes what Open opened.
@@ -150,25 +163,6 @@ func (o observed) link(name string) (netdev.Interface, bool) {
 		}
 	}
 	return netdev.Interface{}, false
-}
-
-// fallbackKey says in which namespaces a tunnel module, when it is loaded, makes a
-// device of its own such as tunl0: 0 in all, 1 in the first, 2 in none
-// (Documentation/admin-guide/sysctl/net.rst).
-const fallbackKey = "net.core.fb_tunnels_only_for_init_net"
-
-// load loads a module without the devices that nobody asked for and that would be
-// left over.
-func (k *Kernel) load(ctx context.Context, module string) error {
-	if has, err := k.Modules.Has(module); has || err != nil {
-		return err
-	}
-	// The key is missing outside of the host's own namespace and on old kernels; then
-	// there is a device more.
-	if old, err := k.Sysctls.Read(fallbackKey); err == nil && k.Sysctls.Write(fallbackKey, "2") == nil {
-		defer func() { _ = k.Sysctls.Write(fallbackKey, old) }()
-	}
-	return k.Modules.Load(ctx, module)
 }
 
 // command writes a command line.

@@ -89,7 +89,7 @@ func (s *Server) plan(c Config, st *state) ([]Step, error) {
 			steps = append(steps, Step{Item: s.before(i)})
 		}
 	}
-	return steps, nil
+	return s.withoutFallback(steps)
 }
 
 // items gives what the configuration needs on this host.
@@ -122,7 +122,7 @@ func (s *Server) Setup(ctx context.Context, c Config) ([]Step, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if err := privileged(); err != nil {
+	if err := s.kernel.permit(); err != nil {
 		return nil, err
 	}
 	st, err := openState(s.dir)
@@ -190,7 +190,7 @@ func (s *Server) rollback(st *state, before []Item, steps []Step) error {
 // Teardown undoes what Setup made and gives what it left alone, because somebody
 // changed it since, in words.
 func (s *Server) Teardown() ([]string, error) {
-	if err := privileged(); err != nil {
+	if err := s.kernel.permit(); err != nil {
 		return nil, err
 	}
 	st, err := openState(s.dir)

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sysctl is a kernel parameter that a real server needs.
@@ -16,7 +18,9 @@ type Sysctl struct {
 	Accept []string `json:",omitempty"` // values that are as good
 	// All is a parameter whose larger value wins over this one's, or "".
 	All string `json:",omitempty"`
-	Old string // before it was set; "" if there was no such parameter yet
+	// Optional is for a value that old kernels do not know.
+	Optional bool   `json:",omitempty"`
+	Old      string // before it was set; "" if there was no such parameter yet
 }
 
 func (s *Sysctl) String() string { return "sysctl " + s.Key }
@@ -41,7 +45,13 @@ func (s *Sysctl) found(k *Kernel, _ observed) (string, bool, error) {
 	return words, value == s.Value || slices.Contains(s.Accept, value), nil
 }
 
-func (s *Sysctl) make(_ context.Context, k *Kernel) error { return k.Sysctls.Write(s.Key, s.Value) }
+func (s *Sysctl) make(_ context.Context, k *Kernel) error {
+	err := k.Sysctls.Write(s.Key, s.Value)
+	if s.Optional {
+		return ignore(err, unix.EINVAL)
+	}
+	return err
+}
 
 func (s *Sysctl) undo(k *Kernel) (string, error) {
 	if s.Old == "" { // of an interface that the setup made: it goes with that

@@ -38,7 +38,7 @@ func (t tunnel) found(_ *Kernel, o observed) (string, bool, error) {
 
 func (t tunnel) make(ctx context.Context, k *Kernel) error {
 	// Where modules cannot be loaded from here, the kernel may do it by itself.
-	loading := k.load(ctx, moduleOf[t.Kind])
+	loading := k.Modules.Load(ctx, moduleOf[t.Kind])
 	err := k.Devices.AddTunnel(t.Tunnel)
 	if errors.Is(err, unix.EEXIST) {
 		err = t.taken(k, err)
@@ -97,7 +97,7 @@ func (p guePort) found(_ *Kernel, o observed) (string, bool, error) {
 }
 
 func (p guePort) make(ctx context.Context, k *Kernel) error {
-	loading := k.load(ctx, "fou")
+	loading := k.Modules.Load(ctx, "fou")
 	if err := k.Devices.AddGUEPort(p.GUEPort); err != nil {
 		return errors.Join(err, loading)
 	}

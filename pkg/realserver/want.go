@@ -20,7 +20,7 @@ const tunnelPrefix = "lvsd-"
 // when all else is ready.
 func (c Config) want(o observed) []Item {
 	var items []Item
-	items = append(items, c.arp()...)
+	items = append(items, c.arp(o)...)
 	items = append(items, c.tunnels()...)
 	items = append(items, c.clamps(o)...)
 	items = append(items, c.routes()...)
@@ -42,12 +42,15 @@ func unique(items []Item) []Item {
 // arp keeps the host from answering for VIPs and from announcing them
 // (Documentation/networking/ip-sysctl.rst). The kernel takes the larger value of
 // an interface and of all, so that both have to be right.
-func (c Config) arp() []Item {
+func (c Config) arp(o observed) []Item {
 	if !slices.ContainsFunc(c.VIPs, func(v VIP) bool { return v.onLoopback() && v.Address.Is4() }) {
 		return nil
 	}
 	var items []Item
 	for _, name := range append([]string{"all"}, c.Interfaces...) {
+		if _, ok := o.link(name); !ok && name != "all" {
+			continue // not yet there; the value of all is enough
+		}
 		items = append(items,
 			// 2 (only for the same subnet) and 8 (for no address) keep silent as well.
 			Item{Sysctl: &Sysctl{Key: sysctl.InterfaceKey("ipv4", name, "arp_ignore"), Value: "1", Accept: []string{"2", "8"}}},
