@@ -85,6 +85,10 @@ func (d *director) start() {
 	labtest.NoError(d.t, d.cmd.Start())
 	d.t.Cleanup(d.cmd.Kill)
 	labtest.NoError(d.t, ready.SetReadDeadline(time.Now().Add(patience)))
+	go func(ended <-chan struct{}) {
+		<-ended
+		ready.Close()
+	}(d.cmd.Done())
 	buffer := make([]byte, 512)
 	n, err := ready.Read(buffer)
 	if err != nil || !strings.Contains(string(buffer[:n]), "READY=1") {
@@ -125,6 +129,9 @@ func (d *director) plan() []string {
 	lines := strings.FieldsFunc(out, func(r rune) bool { return r == '\n' })
 	if code := c.ProcessState.ExitCode(); err != nil && code != 2 || (code == 2) != (len(lines) > 0) {
 		d.t.Fatalf("plan: exit code %d with %d operations: %v\n%s", code, len(lines), err, errors.String())
+	}
+	if len(lines) == 0 {
+		return nil
 	}
 	return lines
 }

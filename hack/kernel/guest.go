@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,13 +57,13 @@ func guest(path string) error {
 
 // openRaw opens a character device; if it is a terminal, bytes pass through it unchanged from then on.
 func openRaw(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	f, err := openDevice(path)
 	if err != nil {
 		return nil, err
 	}
 	t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	if err != nil {
-		return f, nil //nolint:nilerr // a virtio port is no terminal
+		return f, nil // a virtio port, which is no terminal
 	}
 	t.Iflag, t.Oflag, t.Lflag = 0, 0, 0
 	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
@@ -72,6 +72,18 @@ func openRaw(path string) (*os.File, error) {
 		return nil, fmt.Errorf("set %s raw: %w", path, err)
 	}
 	return f, nil
+}
+
+// openDevice opens a device that may be about to appear.
+func openDevice(path string) (*os.File, error) {
+	const wait, tries = 20 * time.Millisecond, 500
+	for try := 1; ; try++ {
+		f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+		if !errors.Is(err, os.ErrNotExist) || try == tries {
+			return f, err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // drain waits until what was written to the terminal f has left the guest (tcdrain(3)).
@@ -95,12 +107,7 @@ func runCommand(s *spec, control io.Reader, stdout, stderr io.Writer) int {
 			return exitFailure
 		}
 	}
-	path, err := exec.LookPath(s.Args[0])
-	if err != nil {
-		fmt.Fprintln(stderr, "kernel:", err)
-		return 127
-	}
-	p, err := os.StartProcess(path, s.Args, &os.ProcAttr{
+	p, err := os.StartProcess(s.Args[0], s.Args, &os.ProcAttr{
 		Dir: s.Dir, Env: s.Env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {

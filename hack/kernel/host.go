@@ -42,10 +42,7 @@ func (hostKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (i
 		return exitFailure, err
 	}
 	cmd := exec.CommandContext(ctx, self, s.Args...)
-	cmd.Env = append(os.Environ(), hostStageEnv+"=1")
-	for _, e := range s.Env {
-		cmd.Env = append(cmd.Env, e)
-	}
+	cmd.Env = append(append(os.Environ(), s.Env...), hostStageEnv+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,

@@ -59,13 +59,18 @@ func loadModuleFile(path string) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	flags := 0
+	if filepath.Ext(path) != ".ko" {
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
+	}
+	if err := unix.FinitModule(int(f.Fd()), "", flags); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("load %s: %w", path, err)
 	}
 	return nil
 }
 
-// moduleName turns a file name of a module into the kernel's name for it: /a/b/xt-mark.ko is xt_mark.
+// moduleName turns a file name of a module into the kernel's name for it: /a/b/xt-mark.ko and xt-mark.ko.xz are xt_mark.
 func moduleName(file string) string {
-	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
+	name, _, _ := strings.Cut(filepath.Base(file), ".ko")
+	return strings.ReplaceAll(name, "-", "_")
 }

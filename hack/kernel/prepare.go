@@ -15,6 +15,11 @@ var preloaded = []string{"ip_vs", "fou", "fou6"}
 
 // prepare turns a freshly booted guest, whose root is the host's root read-only, into a system that tests can run in.
 func prepare(s *spec) error {
+	if len(s.BootModules) > 0 {
+		if err := mountHostRoot(s.BootModules); err != nil {
+			return err
+		}
+	}
 	release, err := kernelRelease()
 	if err != nil {
 		return err
@@ -31,8 +36,8 @@ func prepare(s *spec) error {
 			return err
 		}
 	}
-	for _, dir := range s.Writable {
-		if err := mountHostDir(s.Transport, dir); err != nil {
+	for i, dir := range s.Writable {
+		if err := mountHostDir(s.Transport, i, dir); err != nil {
 			return err
 		}
 	}
@@ -125,15 +130,29 @@ func switchRoot(dir string) error {
 	return unix.Chdir("/")
 }
 
-// mountHostDir mounts a directory of the host, writable, at the same path in the guest.
-func mountHostDir(transport, dir string) error {
+// mountHostRoot leaves the initrd for the host's root, once the modules for reaching it are loaded.
+func mountHostRoot(modules []string) error {
+	for _, file := range modules {
+		if err := loadModuleFile(file); err != nil {
+			return err
+		}
+	}
+	const root = "/root"
+	if err := unix.Mount(ninePRootTag, root, "9p", unix.MS_RDONLY, ninePRootOptions); err != nil {
+		return fmt.Errorf("mount the host's root: %w", err)
+	}
+	return switchRoot(root)
+}
+
+// mountHostDir mounts the i-th writable directory of the host at the same path in the guest.
+func mountHostDir(transport string, i int, dir string) error {
 	m := mountPoint{target: dir, fstype: transport}
 	source := transport
 	switch transport {
 	case "hostfs":
 		m.data = dir
 	case "9p":
-		source, m.data = shareTag(dir), ninePOptions
+		source, m.data = shareTag(i), ninePOptions
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

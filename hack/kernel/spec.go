@@ -12,6 +12,9 @@ import (
 // specEnv names the environment variable of the guest's init that holds the path of its spec.
 const specEnv = "LVSD_KERNEL_SPEC"
 
+// initrdSpec is the path of the spec in an initrd.
+const initrdSpec = "/spec.json"
+
 // A spec tells the guest's init what to run and how to reach the host.
 type spec struct {
 	Args     []string
@@ -20,6 +23,9 @@ type spec struct {
 	Writable []string // directories of the host, at the same path in the guest
 	// The guest's character devices that end in the launcher.
 	Stdout, Stderr, Control string
+	// BootModules are module files of the initrd that init loads, in this order, to reach the host's root. Without any the host's root is the
+	// guest's from the beginning.
+	BootModules []string
 	// ModuleDir is the directory of the host that holds the modules of the guest's kernel, one directory per release.
 	ModuleDir string
 	// Transport is the file system type by which the guest reaches the host's files: hostfs or 9p.
@@ -34,7 +40,7 @@ func newSpec(o options) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spec{Args: o.args, Dir: dir, Env: passedEnv(os.Environ())}
+	s := &spec{Args: o.args, Dir: dir, Env: append(passedEnv(os.Environ()), "PATH="+systemPath(os.Getenv("PATH")))}
 	writable := slices.Concat(o.rw, testOutputs(o.args))
 	if d := os.Getenv("GOCOVERDIR"); d != "" {
 		writable = append(writable, d)
@@ -81,7 +87,7 @@ func testOutputs(args []string) []string {
 
 // passedEnv keeps the variables of the environment that mean the same in the guest.
 func passedEnv(env []string) []string {
-	exact := []string{"CI", "PATH", "HOME", "USER", "TERM", "LANG", "TZ", "KERNEL"}
+	exact := []string{"CI", "HOME", "USER", "TERM", "LANG", "TZ", "KERNEL"}
 	prefixes := []string{"LVSD_", "GO", "UPDATE"}
 	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
@@ -90,13 +96,18 @@ func passedEnv(env []string) []string {
 	})
 }
 
-func (s *spec) write(path string) error {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
+// systemPath adds the directories of system programs, which an ordinary user's path lacks.
+func systemPath(path string) string {
+	dirs := filepath.SplitList(path)
+	for _, d := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if !slices.Contains(dirs, d) {
+			dirs = append(dirs, d)
+		}
 	}
-	return os.WriteFile(path, b, 0o600)
+	return strings.Join(dirs, string(filepath.ListSeparator))
 }
+
+func (s *spec) marshal() ([]byte, error) { return json.Marshal(s) }
 
 func readSpec(path string) (*spec, error) {
 	b, err := os.ReadFile(path)

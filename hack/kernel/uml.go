@@ -48,7 +48,11 @@ func (u umlKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (
 	s.Stdout, s.Stderr, s.Control = "/dev/tty1", "/dev/tty2", "/dev/tty3"
 	s.ModuleDir, s.Transport, s.LegacyIptables = umlModules, "hostfs", true
 	specPath := filepath.Join(g.dir, "spec.json")
-	if err := s.write(specPath); err != nil {
+	b, err := s.marshal()
+	if err != nil {
+		return exitFailure, err
+	}
+	if err := os.WriteFile(specPath, b, 0o600); err != nil {
 		return exitFailure, err
 	}
 	memoryDir, err := umlMemoryDir(g.dir, u.memory)

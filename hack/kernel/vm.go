@@ -26,6 +26,7 @@ type vm struct {
 
 	stdout, stderr io.Reader
 	control        io.ReadWriter
+	connect        func() error // gets the streams once the guest runs, if they are not there before
 	closers        []io.Closer
 	started        chan struct{} // closed when the command starts
 	code           chan int      // receives the command's exit status
@@ -92,15 +93,20 @@ func (g *vm) run(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (
 	for _, f := range cmd.ExtraFiles {
 		f.Close()
 	}
-	var streams sync.WaitGroup
-	streams.Go(func() { _, _ = io.Copy(os.Stdout, g.stdout) })
-	streams.Go(func() { _, _ = io.Copy(os.Stderr, g.stderr) })
-	streams.Go(g.listen)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait() // its own status says nothing about the command's
 	}()
+	if err := g.connectUnless(ended); err != nil {
+		kill(cmd.Process.Pid)
+		g.showLog()
+		return exitFailure, fmt.Errorf("boot: %w", err)
+	}
+	var streams sync.WaitGroup
+	streams.Go(func() { _, _ = io.Copy(os.Stdout, g.stdout) })
+	streams.Go(func() { _, _ = io.Copy(os.Stderr, g.stderr) })
+	streams.Go(g.listen)
 
 	err = g.supervise(ctx, signals, ended)
 	kill(cmd.Process.Pid)
@@ -118,6 +124,21 @@ func (g *vm) run(ctx context.Context, cmd *exec.Cmd, signals <-chan os.Signal) (
 		g.showLog()
 	}
 	return exitFailure, err
+}
+
+// connectUnless connects the streams, or gives up when the guest has ended.
+func (g *vm) connectUnless(ended <-chan struct{}) error {
+	if g.connect == nil {
+		return nil
+	}
+	connected := make(chan error, 1)
+	go func() { connected <- g.connect() }()
+	select {
+	case err := <-connected:
+		return err
+	case <-ended:
+		return errors.New("it ended at once")
+	}
 }
 
 func (g *vm) isStarted() bool {

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -133,12 +134,11 @@ func (w way) real(rs *lab.Host) netip.Addr {
 // testWay sets up the director with ipvsadm and expects every real server to answer over TCP, UDP and SCTP.
 func testWay(t *testing.T, l *lab.Lab, w way) {
 	lb := l.Host("lb1")
-	bits := netip.PrefixFrom(w.vip, w.vip.BitLen())
-	labtest.NoError(t, lb.AddAddr("eth0", bits))
+	labtest.NoError(t, lb.AddVIP("eth0", w.vip))
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
 		labtest.Must(lb.Run(context.Background(), "ipvsadm", "-C"))(t)
-		labtest.NoError(t, lb.DelAddr("eth0", bits))
+		labtest.NoError(t, lb.DelAddr("eth0", netip.PrefixFrom(w.vip, w.vip.BitLen())))
 	})
 	var rules strings.Builder
 	for _, s := range []struct {
@@ -155,6 +155,7 @@ func testWay(t *testing.T, l *lab.Lab, w way) {
 
 	client := l.Host("client")
 	expectBoth(t, "tcp", func() string { return labtest.Get(t, client, labtest.URL(w.vip, webPort)) })
+	testLarge(t, client, labtest.URL(w.vip, webPort))
 	expectBoth(t, "udp", func() string {
 		c := labtest.Must(client.Dial(t.Context(), "udp", netip.AddrPortFrom(w.vip, udpPort).String()))(t)
 		defer c.Close()
@@ -165,6 +166,23 @@ func testWay(t *testing.T, l *lab.Lab, w way) {
 		defer c.Close()
 		return labtest.Ask(t, c, "hello")
 	})
+}
+
+// testLarge moves a body of many segments in both directions: offloads and path MTU have to be right.
+func testLarge(t *testing.T, client *lab.Host, url string) {
+	t.Helper()
+	const size = 2_000_000
+	if got := len(labtest.Get(t, client, fmt.Sprintf("%sbytes?n=%d", url, size))); got != size {
+		t.Errorf("downloaded %d bytes, want %d", got, size)
+	}
+	resp, err := client.HTTPClient().Post(url+"upload", "text/plain", strings.NewReader(strings.Repeat("x", size)))
+	labtest.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	labtest.NoError(t, err)
+	if got := strings.TrimSpace(string(body)); got != strconv.Itoa(size) {
+		t.Errorf("uploaded %s bytes, want %d", got, size)
+	}
 }
 
 // expectBoth asks four times and expects two answers of each real server.

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -120,25 +121,39 @@ func (h *Host) MAC(dev string) (net.HardwareAddr, error) {
 
 // AddAddr adds an address to an interface. An IPv6 address is usable at once.
 func (h *Host) AddAddr(dev string, a netip.Prefix) error {
+	return h.changeAddr("add", h.nl.AddrAdd, dev, address(a))
+}
+
+// AddVIP adds an address without a network to an interface, and in such a way that the host does not choose it as the source of its own
+// packets. IPv6 would: a director would send its tunnels from the VIP, which a real server that has the VIP on lo takes for a forgery.
+func (h *Host) AddVIP(dev string, vip netip.Addr) error {
+	a := address(netip.PrefixFrom(vip, vip.BitLen()))
+	if vip.Is6() {
+		a.ValidLft, a.PreferedLft = math.MaxUint32, 0 // for ever, and deprecated
+	}
 	return h.changeAddr("add", h.nl.AddrAdd, dev, a)
 }
 
 // DelAddr removes an address from an interface.
 func (h *Host) DelAddr(dev string, a netip.Prefix) error {
-	return h.changeAddr("remove", h.nl.AddrDel, dev, a)
+	return h.changeAddr("remove", h.nl.AddrDel, dev, address(a))
 }
 
-func (h *Host) changeAddr(verb string, change func(netlink.Link, *netlink.Addr) error, dev string, a netip.Prefix) error {
-	link, err := h.nl.LinkByName(dev)
-	if err != nil {
-		return fmt.Errorf("find %s on %s: %w", dev, h.Name, err)
-	}
+func address(a netip.Prefix) *netlink.Addr {
 	addr := &netlink.Addr{IPNet: ipNet(a)}
 	if a.Addr().Is6() {
 		addr.Flags = unix.IFA_F_NODAD
 	}
-	if err := change(link, addr); err != nil {
-		return fmt.Errorf("%s %s on %s %s: %w", verb, a, h.Name, dev, err)
+	return addr
+}
+
+func (h *Host) changeAddr(verb string, change func(netlink.Link, *netlink.Addr) error, dev string, a *netlink.Addr) error {
+	link, err := h.nl.LinkByName(dev)
+	if err != nil {
+		return fmt.Errorf("find %s on %s: %w", dev, h.Name, err)
+	}
+	if err := change(link, a); err != nil {
+		return fmt.Errorf("%s %s on %s %s: %w", verb, a.IPNet, h.Name, dev, err)
 	}
 	return nil
 }

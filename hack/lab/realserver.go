@@ -36,7 +36,7 @@ func (h *Host) TakeVIP(vips ...netip.Addr) error {
 		return err
 	}
 	for _, vip := range vips {
-		if err := h.AddAddr("lo", netip.PrefixFrom(vip, vip.BitLen())); err != nil {
+		if err := h.AddVIP("lo", vip); err != nil {
 			return err
 		}
 	}

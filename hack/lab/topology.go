@@ -46,7 +46,8 @@ type Topology struct {
 	Outside bool
 }
 
-// New builds a topology. Every host has its addresses and routes; VIPs and IPVS are left to the caller.
+// New builds a topology. Every host has its addresses and routes; VIPs and IPVS are left to the caller. Only one lab can exist at a time
+// where /run/netns is the same: the names of its hosts are taken.
 func New(t Topology) (*Lab, error) {
 	if t.Directors == 0 {
 		t.Directors = 1

@@ -21,6 +21,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
@@ -112,7 +113,7 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 		return nil
 	})
 	tasks.Go(func() error { return server.Run(ctx) })
-	tasks.Go(func() error { return d.kernel.devices.Watch(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return netdev.Watch(ctx, d.reconciler.Kick) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx) })
 	err := tasks.Wait()

@@ -30,14 +30,19 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		Drift:   status.Drift(drift),
 	}
 	if last := d.reconciler.Last(); last != nil {
-		s.Daemon.Checked, s.Daemon.InStep, s.Daemon.Errors = last.Start, last.OK(), problems(last)
+		s.Daemon.Checked, s.Daemon.Round = last.Start, last.Took.Seconds()
+		s.Daemon.InStep, s.Daemon.Errors = last.OK(), problems(last)
 	}
 	return s, nil
 }
 
 // status reads the kernel without a daemon's help.
 func (k *kernel) status(c *config.Config, version string) (status.Status, error) {
-	services, stats, err := k.table.Read()
+	services, err := k.table.Services()
+	if err != nil {
+		return status.Status{}, err
+	}
+	stats, err := k.table.Stats()
 	if err != nil {
 		return status.Status{}, err
 	}

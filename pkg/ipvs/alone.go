@@ -6,8 +6,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/lvsd/lvsd/pkg/lvs"
 	moby "github.com/moby/ipvs"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 // mobyCan tells whether moby/ipvs can express a change in full. It writes an

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/lvsd/lvsd/pkg/lvs"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 // errTruncated says that the kernel's answer ends inside of a value.

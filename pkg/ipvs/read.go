@@ -9,7 +9,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// dumpTries is how often a dump is begun that a change of the table interrupts.
+// dumpTries is how often a dump that changes of the table interrupt is begun.
 const dumpTries = 4
 
 // Services reads the whole table, sorted by key.
@@ -26,45 +26,30 @@ func (t *Table) Services() ([]lvs.Service, error) {
 	}
 	var servers []lvs.Server // one for all services, so that it grows once
 	for i := range services {
-		s := &services[i]
-		servers = servers[:0]
-		err := t.readServers(s.Key, func(attributes []byte) error {
-			server, err := parseServer(attributes, s.Key.Family(), nil)
-			servers = append(servers, server)
-			return err
-		})
+		servers, err = t.readServers(services[i].Key, servers, nil)
 		if err != nil {
 			return nil, err
 		}
-		lvs.SortServers(servers)
-		s.Servers = slices.Clone(slices.CompactFunc(servers, sameServer))
+		services[i].Servers = slices.Clone(servers)
 	}
 	return services, nil
 }
 
-// Stats reads the statistics of every service and server.
+// Stats reads the statistics of every service and server. The kernel sums up
+// the counters and rates every two seconds; connections are those of now.
 func (t *Table) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make(map[lvs.ServiceKey]lvs.ServiceStats)
-	services, err := t.readServices(all)
-	if err != nil {
+	if _, err := t.readServices(all); err != nil {
 		return nil, err
 	}
-	for _, s := range services {
-		servers := make(map[netip.AddrPort]lvs.ServerStats)
-		err := t.readServers(s.Key, func(attributes []byte) error {
-			var stats lvs.ServerStats
-			server, err := parseServer(attributes, s.Key.Family(), &stats)
-			servers[server.Key] = stats
-			return err
-		})
-		if err != nil {
+	for key, s := range all {
+		s.Servers = make(map[netip.AddrPort]lvs.ServerStats)
+		if _, err := t.readServers(key, nil, s.Servers); err != nil {
 			return nil, err
 		}
-		stats := all[s.Key]
-		stats.Servers = servers
-		all[s.Key] = stats
+		all[key] = s
 	}
 	return all, nil
 }
@@ -73,20 +58,21 @@ func (t *Table) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 // statistics into a map if there is one.
 func (t *Table) readServices(stats map[lvs.ServiceKey]lvs.ServiceStats) ([]lvs.Service, error) {
 	var services []lvs.Service
+	var counted *lvs.ServiceStats
+	if stats != nil {
+		counted = new(lvs.ServiceStats)
+	}
 	err := retry(func() error {
 		services = services[:0]
+		clear(stats)
 		return t.conn.dump(cmdGetService, nil, func(attributes []byte) error {
-			var counted *lvs.ServiceStats
-			if stats != nil {
-				counted = new(lvs.ServiceStats)
-			}
 			s, err := parseService(attributes, counted)
 			if err != nil {
 				return err
 			}
 			services = append(services, s)
 			if stats != nil {
-				stats[s.Key] = *counted
+				stats[s.Key], *counted = *counted, lvs.ServiceStats{}
 			}
 			return nil
 		})
@@ -98,19 +84,37 @@ func (t *Table) readServices(stats map[lvs.ServiceKey]lvs.ServiceStats) ([]lvs.S
 	return slices.CompactFunc(services, func(a, b lvs.Service) bool { return a.Key == b.Key }), nil
 }
 
-// readServers calls f with the attributes of each server of a service. A
-// service that is gone has none.
-func (t *Table) readServers(key lvs.ServiceKey, f func(attributes []byte) error) error {
-	err := retry(func() error { return t.conn.dump(cmdGetDest, &key, f) })
-	if err != nil {
-		return fmt.Errorf("read real servers of %s: %w", key, err)
+// readServers reads the servers of a service, sorted, into the place of others,
+// and their statistics into a map if there is one. A service that is gone has
+// none. A server that a dump showed twice, because the list moved, counts once.
+func (t *Table) readServers(key lvs.ServiceKey, servers []lvs.Server, stats map[netip.AddrPort]lvs.ServerStats) ([]lvs.Server, error) {
+	var counted *lvs.ServerStats
+	if stats != nil {
+		counted = new(lvs.ServerStats)
 	}
-	return nil
+	err := retry(func() error {
+		servers = servers[:0]
+		clear(stats)
+		return t.conn.dump(cmdGetDest, &key, func(attributes []byte) error {
+			s, err := parseServer(attributes, key.Family(), counted)
+			if err != nil {
+				return err
+			}
+			servers = append(servers, s)
+			if stats != nil {
+				stats[s.Key], *counted = *counted, lvs.ServerStats{}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read real servers of %s: %w", key, err)
+	}
+	lvs.SortServers(servers)
+	return slices.CompactFunc(servers, func(a, b lvs.Server) bool { return a.Key == b.Key }), nil
 }
 
-// sameServer finds one that a dump showed twice because the list moved.
-func sameServer(a, b lvs.Server) bool { return a.Key == b.Key }
-
+// retry begins a dump again, dumpTries in all, while changes interrupt it.
 func retry(dump func() error) error {
 	var err error
 	for range dumpTries {

@@ -50,7 +50,7 @@ type Table struct {
 // its module (net-pf-16-proto-16-family-IPVS). The error is ErrNoIPVS if that
 // fails.
 func Open() (*Table, error) {
-	family, err := findFamily()
+	family, err := findFamily(genlName)
 	if err != nil {
 		return nil, fmt.Errorf("open ipvs: %w", err)
 	}
@@ -66,7 +66,8 @@ func Open() (*Table, error) {
 	return &Table{conn: c, moby: handle}, nil
 }
 
-// Close releases the table. The kernel keeps it.
+// Close releases the handle, which must not be used afterwards. The kernel keeps
+// its table.
 func (t *Table) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,23 +78,23 @@ func (t *Table) Close() {
 // findFamily asks for the number of IPVS in generic netlink. moby/ipvs asks
 // too, but answers the lack of it with success, once for the life of the
 // process: it must not be asked before.
-func findFamily() (uint16, error) {
+func findFamily(name string) (uint16, error) {
 	req := nl.NewNetlinkRequest(nl.GENL_ID_CTRL, 0)
 	req.AddData(&nl.Genlmsg{Command: nl.GENL_CTRL_CMD_GETFAMILY, Version: nl.GENL_CTRL_VERSION})
-	req.AddData(nl.NewRtAttr(nl.GENL_CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated(genlName)))
+	req.AddData(nl.NewRtAttr(nl.GENL_CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated(name)))
 	answers, err := req.Execute(unix.NETLINK_GENERIC, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return 0, ErrNoIPVS
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask for generic netlink family %s: %w", genlName, err)
+		return 0, fmt.Errorf("ask for generic netlink family %s: %w", name, err)
 	}
 	if len(answers) != 1 || len(answers[0]) < unix.GENL_HDRLEN {
-		return 0, fmt.Errorf("ask for generic netlink family %s: %w", genlName, errTruncated)
+		return 0, fmt.Errorf("ask for generic netlink family %s: %w", name, errTruncated)
 	}
 	id, err := find(answers[0][unix.GENL_HDRLEN:], nl.GENL_CTRL_ATTR_FAMILY_ID)
 	if err != nil || len(id) < 2 {
-		return 0, fmt.Errorf("ask for generic netlink family %s: %w", genlName, errTruncated)
+		return 0, fmt.Errorf("ask for generic netlink family %s: %w", name, errTruncated)
 	}
 	return binary.NativeEndian.Uint16(id), nil
 }

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/lvsd/lvsd/pkg/lvs"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 const (

@@ -2,6 +2,7 @@ package netdev
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -63,14 +64,23 @@ func address(name string, a netlink.Addr) (lvs.Address, bool) {
 
 // Add adds an address. It is unix.EEXIST if the interface has it (with IPv6,
 // whatever the prefix length is), and unix.ENODEV if there is no such interface.
+//
+// An IPv6 address is added as deprecated, for ever: it works as any other, but
+// the kernel does not choose it as the source of the host's own packets (RFC 6724
+// §5, rule 3). A VIP with a prefix of 128 bits would otherwise often be the
+// longest match, and a real server that has the VIP too takes what comes from
+// there, a tunnel's packet or a check, for a forgery.
 func (d *Devices) Add(a lvs.Address) error {
 	l, err := d.link(a.Interface)
 	if err != nil {
 		return fmt.Errorf("add %s: %w", a.AddressKey, err)
 	}
 	addr := &netlink.Addr{IPNet: ipNet(a.Prefix), Label: a.Label}
-	if a.NoDAD && a.Prefix.Addr().Is6() {
-		addr.Flags = unix.IFA_F_NODAD
+	if a.Prefix.Addr().Is6() {
+		addr.ValidLft, addr.PreferedLft = math.MaxUint32, 0
+		if a.NoDAD {
+			addr.Flags = unix.IFA_F_NODAD
+		}
 	}
 	if err := d.handle.AddrAdd(l, addr); err != nil {
 		return fmt.Errorf("add %s: %w", a.AddressKey, err)

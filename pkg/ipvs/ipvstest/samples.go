@@ -3,10 +3,8 @@ package ipvstest
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
@@ -18,8 +16,8 @@ func Samples() []lvs.Service {
 	var all []lvs.Service
 	for i, key := range sampleKeys() {
 		s := lvs.Service{Key: key, Settings: sampleSettings(key.Family())[i]}
-		s.Servers = sampleServers(key.Family())
-		if i%5 != 0 {
+		s.Servers = sampleServers(key)
+		if i%5 != 0 { // all of them would be many, and none is a case too
 			s.Servers = s.Servers[:i%3]
 		}
 		all = append(all, s)
@@ -80,31 +78,28 @@ func sampleSettings(f lvs.Family) []lvs.Settings {
 	return all
 }
 
-func sampleServers(f lvs.Family) []lvs.Server {
+// sampleServers gives servers with every forwarding method and tunnel. Only NAT
+// can have another port than the service.
+func sampleServers(k lvs.ServiceKey) []lvs.Server {
 	own, other := "10.0.0.", "fd00::"
-	if f == lvs.IPv6 {
+	if k.Family() == lvs.IPv6 {
 		own, other = other, own
 	}
 	var servers []lvs.Server
-	add := func(network string, s lvs.ServerSettings) {
-		address := netip.MustParseAddr(network + string(rune('1'+len(servers))))
-		servers = append(servers, lvs.Server{Key: netip.AddrPortFrom(address, uint16(80+len(servers))), ServerSettings: s})
+	add := func(network string, port uint16, s lvs.ServerSettings) {
+		address := netip.MustParseAddr(network + strconv.Itoa(1+len(servers)))
+		servers = append(servers, lvs.Server{Key: netip.AddrPortFrom(address, port), ServerSettings: s})
 	}
-	add(own, lvs.ServerSettings{Forwarding: lvs.NAT, Weight: 100000, Upper: 200, Lower: 100})
-	add(own, lvs.ServerSettings{Forwarding: lvs.DR, Upper: 7})
-	add(own, lvs.ServerSettings{Forwarding: lvs.TUN, Weight: 1})
-	add(own, tunnel(lvs.GUE, 6080, lvs.NoChecksum))
-	add(own, tunnel(lvs.GUE, 6081, lvs.WithChecksum))
-	add(own, tunnel(lvs.GUE, 6082, lvs.RemoteChecksum))
-	add(own, tunnel(lvs.GRE, 0, lvs.NoChecksum))
-	add(own, tunnel(lvs.GRE, 0, lvs.WithChecksum))
-	add(other, lvs.ServerSettings{Forwarding: lvs.TUN, Weight: 1})
+	port := k.VIP.Port()
+	add(own, port, lvs.ServerSettings{Forwarding: lvs.DR, Upper: 7})
+	add(own, 8080, lvs.ServerSettings{Forwarding: lvs.NAT, Weight: 100000, Upper: 200, Lower: 100})
+	add(own, port, lvs.ServerSettings{Forwarding: lvs.TUN, Weight: 1})
+	add(own, port, tunnel(lvs.GUE, 6080, lvs.NoChecksum))
+	add(own, port, tunnel(lvs.GUE, 6081, lvs.WithChecksum))
+	add(own, port, tunnel(lvs.GUE, 6082, lvs.RemoteChecksum))
+	add(own, port, tunnel(lvs.GRE, 0, lvs.NoChecksum))
+	add(own, port, tunnel(lvs.GRE, 0, lvs.WithChecksum))
+	add(other, port, lvs.ServerSettings{Forwarding: lvs.TUN, Weight: 1})
 	lvs.SortServers(servers)
 	return servers
-}
-
-// comparing lets go-cmp compare addresses, and none with an empty list.
-var comparing = cmp.Options{
-	cmpopts.EquateComparable(netip.AddrPort{}),
-	cmpopts.EquateEmpty(),
 }
