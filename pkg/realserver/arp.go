@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 )
 
 // probeTime is how long an answer by ARP may take.
@@ -23,18 +25,12 @@ func (s *Server) arpChecks(ctx context.Context, c Config) ([]Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := map[string]string{} // interface by hardware address
-	for _, l := range o.interfaces {
-		if l.MAC != "" {
-			own[l.MAC] = l.Name
-		}
-	}
 	var checks []Check
 	for _, v := range c.VIPs {
 		if !v.onLoopback() || !v.Address.Is4() {
 			continue
 		}
-		check, err := s.arpCheck(ctx, c, v.Address, own)
+		check, err := s.arpCheck(ctx, v.Address, o.interfaces)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +39,7 @@ func (s *Server) arpChecks(ctx context.Context, c Config) ([]Check, error) {
 	return checks, nil
 }
 
-func (s *Server) arpCheck(ctx context.Context, c Config, vip netip.Addr, own map[string]string) (Check, error) {
+func (s *Server) arpCheck(ctx context.Context, vip netip.Addr, own []netdev.Interface) (Check, error) {
 	check := Check{Item: "ARP for " + vip.String(), OK: true, Found: "nobody answers: no director has it now"}
 	others, self, err := s.ask(ctx, vip, own)
 	if err != nil {
@@ -65,27 +61,24 @@ func (s *Server) arpCheck(ctx context.Context, c Config, vip netip.Addr, own map
 	return check, nil
 }
 
-// ask gives who answers on any interface: other hosts, and an interface of this
-// host if another of its interfaces hears it.
-func (s *Server) ask(ctx context.Context, ip netip.Addr, own map[string]string) (others []string, self string, err error) {
-	names := make([]string, 0, len(own))
-	for _, name := range own {
-		if name != loopback {
-			names = append(names, name)
+// ask gives who answers on any interface: other hosts, and the interface of this
+// host that another one of its interfaces hears. An interface that is down hears
+// nothing.
+func (s *Server) ask(ctx context.Context, ip netip.Addr, own []netdev.Interface) (others []string, self string, err error) {
+	answers := make([][]net.HardwareAddr, len(own))
+	var all sync.WaitGroup
+	for n, l := range own {
+		if l.Name != loopback {
+			all.Go(func() { answers[n], _ = s.kernel.Devices.ProbeARP(ctx, l.Name, ip, probeTime) })
 		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		answers, err := s.kernel.Devices.ProbeARP(ctx, name, ip, probeTime)
-		if err != nil {
-			continue // an interface that is down hears nothing
-		}
-		for _, mac := range texts(answers) {
-			if at, ok := own[mac]; ok {
-				self = at
-			} else if !slices.Contains(others, mac) {
-				others = append(others, mac)
-			}
+	all.Wait()
+	for _, mac := range slices.Concat(answers...) {
+		text := mac.String()
+		if at := slices.IndexFunc(own, func(l netdev.Interface) bool { return l.MAC == text }); at >= 0 {
+			self = own[at].Name
+		} else if !slices.Contains(others, text) {
+			others = append(others, text)
 		}
 	}
 	slices.Sort(others)
@@ -93,7 +86,7 @@ func (s *Server) ask(ctx context.Context, ip netip.Addr, own map[string]string) 
 }
 
 // gatewayCheck finds out whether the answers would leave through the director.
-func (s *Server) gatewayCheck(ctx context.Context, check Check, director string, own map[string]string) (Check, error) {
+func (s *Server) gatewayCheck(ctx context.Context, check Check, director string, own []netdev.Interface) (Check, error) {
 	path, err := s.kernel.Devices.Path(outside[lvs.IPv4])
 	if err != nil || !path.Via.Is4() {
 		return check, nil
@@ -108,12 +101,4 @@ func (s *Server) gatewayCheck(ctx context.Context, check Check, director string,
 		check.Remedy = "route past the director: it drops packets that come from its own VIP"
 	}
 	return check, nil
-}
-
-func texts(macs []net.HardwareAddr) []string {
-	all := make([]string, len(macs))
-	for i, m := range macs {
-		all[i] = m.String()
-	}
-	return all
 }

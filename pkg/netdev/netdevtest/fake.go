@@ -41,7 +41,7 @@ type Fake struct {
 func New(names ...string) *Fake {
 	f := &Fake{addresses: map[lvs.AddressKey]lvs.Address{}, tunnels: map[string]netdev.Tunnel{}}
 	for i, name := range names {
-		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true, MTU: 1500})
+		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true, MTU: 1500, MAC: fmt.Sprintf("02:ff:00:00:00:%02x", i+1)})
 	}
 	return f
 }
