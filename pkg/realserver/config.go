@@ -1,10 +1,12 @@
 package realserver
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
+	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -34,16 +36,8 @@ type VIP struct {
 	// is not valid, it is found: an address of the VIP's family on the interfaces
 	// that face the director.
 	Local netip.Addr
-	Ports []Port // of the services, for Status; may be empty
+	Ports []config.Port // of the services, for Status; may be empty
 }
-
-// Port is where a service listens.
-type Port struct {
-	Protocol lvs.Protocol
-	Number   uint16
-}
-
-func (p Port) String() string { return fmt.Sprintf("%s port %d", p.Protocol, p.Number) }
 
 // onLoopback tells whether the VIP is to be an address of the host.
 func (v VIP) onLoopback() bool { return v.Forwarding == lvs.DR || v.Forwarding == lvs.TUN }
@@ -80,8 +74,24 @@ func (v VIP) check() error {
 		return fmt.Errorf("VIP %s: it is not a unicast address of a host", a)
 	case !slices.Contains([]lvs.Forwarding{lvs.NAT, lvs.DR, lvs.TUN}, v.Forwarding):
 		return fmt.Errorf("VIP %s: %s is not a way of forwarding", a, v.Forwarding)
-	case v.Forwarding == lvs.TUN && v.Tunnel.Type == lvs.GUE && v.Tunnel.Port == 0:
-		return fmt.Errorf("VIP %s: gue needs its UDP port", a)
+	}
+	if err := v.checkTunnel(); err != nil {
+		return fmt.Errorf("VIP %s: %w", a, err)
+	}
+	return nil
+}
+
+func (v VIP) checkTunnel() error {
+	t := v.Tunnel
+	switch {
+	case v.Forwarding != lvs.TUN && (t != lvs.Tunnel{} || v.Local.IsValid()):
+		return fmt.Errorf("a tunnel has no effect with %s", v.Forwarding)
+	case t.Type == lvs.GUE && t.Port == 0:
+		return errors.New("gue needs its UDP port")
+	case t.Type != lvs.GUE && t.Port != 0:
+		return fmt.Errorf("%s has no port", t.Type)
+	case t.Type == lvs.IPIP && t.Checksum != lvs.NoChecksum, t.Type == lvs.GRE && t.Checksum == lvs.RemoteChecksum:
+		return fmt.Errorf("%s has no checksum option %q", t.Type, t.Checksum)
 	}
 	return nil
 }

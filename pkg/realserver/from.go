@@ -10,6 +10,29 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
+// Of gives the Config of a file or of flags.
+func Of(s config.RealServer) Config {
+	c := Config{Interfaces: s.Interfaces, Director: s.Director, SetRoute: s.SetRoute, MSS: s.MSS, NoClamp: !s.Clamp}
+	for _, a := range s.VIPs {
+		v := VIP{Address: a, Forwarding: s.Forwarding, Tunnel: s.Tunnel, Local: localFor(a, s.Local), Ports: s.Ports}
+		c.VIPs = append(c.VIPs, v)
+	}
+	return c
+}
+
+// localFor picks the own address for a VIP: that of its family, or else any.
+func localFor(vip netip.Addr, own []netip.Addr) netip.Addr {
+	for _, a := range own {
+		if a.Is4() == vip.Is4() {
+			return a
+		}
+	}
+	if len(own) > 0 {
+		return own[0]
+	}
+	return netip.Addr{}
+}
+
 // From picks out of a director's configuration the services that this host, known
 // by its own addresses, is a real server of. It also gives the names of those that
 // are known by a firewall mark only: their VIPs are not in the file.
@@ -48,7 +71,7 @@ func vipOf(k lvs.ServiceKey, r config.Real) VIP {
 		v.Local = r.Address
 	}
 	if port := r.Server(k).Key.Port(); port != 0 {
-		v.Ports = []Port{{Protocol: k.Protocol, Number: port}}
+		v.Ports = []config.Port{{Protocol: k.Protocol, Number: port}}
 	}
 	return v
 }

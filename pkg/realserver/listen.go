@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -34,7 +35,7 @@ func (s *Server) portChecks(_ context.Context, c Config) ([]Check, error) {
 	return checks, nil
 }
 
-func portCheck(vip netip.Addr, p Port, listeners []netip.Addr) Check {
+func portCheck(vip netip.Addr, p config.Port, listeners []netip.Addr) Check {
 	check := Check{Item: fmt.Sprintf("service at %s %s", vip, p), OK: true, Found: "it listens"}
 	wide := netip.IPv6Unspecified() // takes IPv4 too, unless the service says otherwise
 	if slices.Contains(listeners, vip) || slices.Contains(listeners, wide) ||
@@ -55,7 +56,7 @@ func portCheck(vip netip.Addr, p Port, listeners []netip.Addr) Check {
 }
 
 // listening gives the addresses at which sockets wait on a port.
-func listening(p Port) ([]netip.Addr, error) {
+func listening(p config.Port) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, suffix := range []string{"", "6"} {
 		table, err := os.ReadFile("/proc/thread-self/net/" + p.Protocol.String() + suffix)
@@ -80,7 +81,7 @@ const (
 
 // parseSockets reads a table such as /proc/net/tcp: after a line of titles, each
 // line has a number, the local address and port, the remote ones and the state.
-func parseSockets(table string, p Port) []netip.Addr {
+func parseSockets(table string, p config.Port) []netip.Addr {
 	state := tcpListen
 	if p.Protocol == lvs.UDP {
 		state = udpBound

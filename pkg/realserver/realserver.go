@@ -58,6 +58,16 @@ func Commands(steps []Step) []string {
 	return all
 }
 
+// Resolve gives a configuration with all that is found on the host filled in, or
+// the reason why it cannot be set up.
+func (s *Server) Resolve(c Config) (Config, error) {
+	o, err := s.kernel.observe(nil)
+	if err != nil {
+		return c, err
+	}
+	return c.resolve(s.kernel, o)
+}
+
 // Plan tells what Setup would change.
 func (s *Server) Plan(c Config) ([]Step, error) {
 	st, err := readState(s.dir)

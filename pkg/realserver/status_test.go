@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/firewall"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
@@ -184,7 +185,7 @@ func TestPortCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := portCheck(tt.vip, Port{lvs.TCP, 80}, tt.listeners)
+			got := portCheck(tt.vip, config.Port{Protocol: lvs.TCP, Number: 80}, tt.listeners)
 			if got.OK != (tt.want == "") || !got.OK && got.Found != tt.want {
 				t.Errorf("got %+v, want %q", got, tt.want)
 			}
@@ -212,15 +213,15 @@ func TestParseSockets(t *testing.T) {
 	}
 	tests := []struct {
 		name, table string
-		port        Port
+		port        config.Port
 		want        []netip.Addr
 	}{
-		{"ipv4", tcp4, Port{lvs.TCP, 80}, addresses("127.0.0.1", "192.0.0.200")},
-		{"another port", tcp4, Port{lvs.TCP, 81}, addresses("0.0.0.0")},
-		{"ipv6", tcp6, Port{lvs.TCP, 80}, addresses("::", "2001:db8::1")},
-		{"udp has another state", tcp4, Port{lvs.UDP, 80}, nil},
-		{"udp", strings.ReplaceAll(tcp4, " 0A ", " 07 "), Port{lvs.UDP, 81}, addresses("0.0.0.0")},
-		{"nothing", "", Port{lvs.TCP, 80}, nil},
+		{"ipv4", tcp4, config.Port{Protocol: lvs.TCP, Number: 80}, addresses("127.0.0.1", "192.0.0.200")},
+		{"another port", tcp4, config.Port{Protocol: lvs.TCP, Number: 81}, addresses("0.0.0.0")},
+		{"ipv6", tcp6, config.Port{Protocol: lvs.TCP, Number: 80}, addresses("::", "2001:db8::1")},
+		{"udp has another state", tcp4, config.Port{Protocol: lvs.UDP, Number: 80}, nil},
+		{"udp", strings.ReplaceAll(tcp4, " 0A ", " 07 "), config.Port{Protocol: lvs.UDP, Number: 81}, addresses("0.0.0.0")},
+		{"nothing", "", config.Port{Protocol: lvs.TCP, Number: 80}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -235,8 +236,8 @@ func FuzzParseSockets(f *testing.F) {
 	f.Add(tcp4, uint16(80))
 	f.Add(tcp6, uint16(80))
 	f.Fuzz(func(_ *testing.T, table string, port uint16) {
-		parseSockets(table, Port{lvs.TCP, port})
-		parseSockets(table, Port{lvs.UDP, port})
+		parseSockets(table, config.Port{Protocol: lvs.TCP, Number: port})
+		parseSockets(table, config.Port{Protocol: lvs.UDP, Number: port})
 	})
 }
 
