@@ -75,6 +75,11 @@ func (d *Devices) AddTunnel(t Tunnel) error {
 	return nil
 }
 
+// allowLocalRemote lets in what comes from an address that the host itself has
+// (IP6_TNL_F_ALLOW_LOCAL_REMOTE, include/uapi/linux/ip6_tunnel.h). A director
+// whose VIP is a /128 in the subnet of the real server sends from the VIP.
+const allowLocalRemote = 0x40
+
 func tunnelLink(t Tunnel) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = t.Name
@@ -85,7 +90,7 @@ func tunnelLink(t Tunnel) (netlink.Link, error) {
 	case SIT:
 		return &netlink.Sittun{LinkAttrs: attrs, Local: local}, nil
 	case IP6TNL:
-		return &netlink.Ip6tnl{LinkAttrs: attrs, Local: local}, nil
+		return &netlink.Ip6tnl{LinkAttrs: attrs, Local: local, Flags: allowLocalRemote}, nil
 	case GRE, IP6GRE: // the library tells them apart by the address
 		return &netlink.Gretun{LinkAttrs: attrs, Local: local}, nil
 	}

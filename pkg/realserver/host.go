@@ -73,7 +73,7 @@ func (c Config) guess(k *Kernel, o observed) []string {
 	var found []string
 	for _, v := range c.VIPs {
 		for a := range o.addresses {
-			if a.Interface != loopback && a.Prefix.Contains(v.Address) {
+			if a.Interface != loopback && !a.Prefix.IsSingleIP() && a.Prefix.Contains(v.Address) {
 				found = append(found, a.Interface)
 			}
 		}
@@ -90,6 +90,8 @@ func (c Config) guess(k *Kernel, o observed) []string {
 func (c Config) fits(v VIP, o observed) error {
 	for _, a := range slices.SortedFunc(maps.Keys(o.addresses), lvs.AddressKey.Compare) {
 		switch {
+		case strings.HasPrefix(a.Interface, tunnelPrefix):
+			continue // the setup's own
 		case a.Prefix.Addr() == v.Address && a.Interface != loopback:
 			return fmt.Errorf("VIP %s is an address of %s: there it would be announced to the network; delete it with `%s`",
 				v.Address, a.Interface, address{lvs.Address{AddressKey: a}}.undoing()[0])

@@ -112,7 +112,8 @@ func (s *state) save() error {
 }
 
 // replace writes a file so that at every moment the old one or the new one is
-// there, also after a crash of the machine.
+// there. It does not wait for the disk: what the state speaks of does not survive a
+// crash of the machine either.
 func replace(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -120,7 +121,7 @@ func replace(path string, data []byte, mode fs.FileMode) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err != nil {
 		return err
 	}

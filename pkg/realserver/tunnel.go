@@ -73,7 +73,7 @@ func (t tunnel) undo(k *Kernel) (string, error) {
 func (t tunnel) making() []string {
 	add := []any{"ip", "link", "add", t.Name, "type", t.Kind, "local", t.Local}
 	if t.Kind == netdev.IP6TNL {
-		add = append(add, "mode", "any")
+		add = append(add, "mode", "any", "allow-localremote")
 	}
 	return []string{
 		command("modprobe", moduleOf[t.Kind]),

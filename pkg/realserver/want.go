@@ -79,10 +79,11 @@ func (c Config) tunnels() []Item {
 
 // looseFilter lets packets out of a tunnel in, although the answers to them leave
 // by another interface. Of the values of the interface and of all the larger one
-// wins: 2 beats a strict 1, and lets in what there is a way back for.
+// wins: 2 beats a strict 1, and lets in what there is a way back for; but only on
+// an interface that has an address (see addresses).
 func looseFilter(name string) Item {
 	return Item{Sysctl: &Sysctl{
-		Key: sysctl.InterfaceKey("ipv4", name, "rp_filter"), Value: "2", Accept: []string{"0"},
+		Key: sysctl.InterfaceKey("ipv4", name, "rp_filter"), Value: "2",
 		All: sysctl.InterfaceKey("ipv4", "all", "rp_filter"),
 	}}
 }
@@ -161,7 +162,9 @@ func (c Config) routes() []Item {
 }
 
 // addresses puts the VIPs on lo, IPv4 under the next free labels lo:0, lo:1, …, by
-// which ifconfig(8) shows them too.
+// which ifconfig(8) shows them too. An IPv4 VIP is also on its tunnel device: what
+// comes out of one without any address, a loose filter drops like a strict one
+// (__fib_validate_source, net/ipv4/fib_frontend.c).
 func (c Config) addresses(o observed) []Item {
 	taken := map[string]bool{}
 	for a := range maps.Values(o.addresses) {
@@ -169,10 +172,17 @@ func (c Config) addresses(o observed) []Item {
 	}
 	var items []Item
 	for _, v := range c.VIPs {
+		if v.Forwarding == lvs.TUN && v.Address.Is4() {
+			for _, name := range c.devicesOf(v) {
+				items = append(items, Item{Address: &lvs.Address{AddressKey: keyOn(name, v.Address)}})
+			}
+		}
+	}
+	for _, v := range c.VIPs {
 		if !v.onLoopback() {
 			continue
 		}
-		k := lvs.AddressKey{Interface: loopback, Prefix: netip.PrefixFrom(v.Address, v.Address.BitLen())}
+		k := keyOn(loopback, v.Address)
 		a := lvs.Address{AddressKey: k, NoDAD: v.Address.Is6()}
 		if have, ok := o.addresses[k]; ok {
 			a = have
@@ -182,6 +192,10 @@ func (c Config) addresses(o observed) []Item {
 		items = append(items, Item{Address: &a})
 	}
 	return items
+}
+
+func keyOn(name string, a netip.Addr) lvs.AddressKey {
+	return lvs.AddressKey{Interface: name, Prefix: netip.PrefixFrom(a, a.BitLen())}
 }
 
 // freeLabel takes the first label that nobody has.
