@@ -83,6 +83,9 @@ func TestSegmentsFitIntoTheTunnel(t *testing.T) {
 				t.Errorf("%+v, want none", c)
 			}
 		})
+		if !strings.HasPrefix(w.name, "ipip") {
+			continue // once for each family is enough to see that they are too large otherwise
+		}
 		t.Run(w.name+" without the clamp", func(t *testing.T) {
 			c := tooLarge(t, w, " --no-clamp")
 			t.Logf("%+v", c)
