@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -69,10 +70,9 @@ func printOps(w io.Writer, round reconcile.Round, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(texts)
 	}
+	lines := bufio.NewWriter(w)
 	for _, text := range texts {
-		if _, err := fmt.Fprintln(w, text); err != nil {
-			return err
-		}
+		fmt.Fprintln(lines, text)
 	}
-	return nil
+	return lines.Flush()
 }

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -85,18 +87,32 @@ func Run(ctx context.Context, o Options) error {
 	return d.run(ctx, server)
 }
 
+// load reads a configuration. Reading a large one takes ten times the memory
+// that it keeps; the rest goes back to the system at once.
 func load(ctx context.Context, path string) (*config.Config, error) {
+	defer debug.FreeOSMemory()
 	return config.Load(ctx, path, resolver)
 }
 
 // goal is what a configuration asks of the reconciler.
 func goal(c *config.Config) reconcile.Goal {
 	return reconcile.Goal{
-		Desire: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			return desired.Build(c, desired.Host{Addresses: addresses})
-		},
+		Desire:    remembered(func(host desired.Host) lvs.State { return desired.Build(c, host) }),
 		Resync:    c.Director.Resync,
 		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
+	}
+}
+
+// remembered builds the state anew only for another host than the last time: on
+// most rounds of a large configuration nothing has changed.
+func remembered(build func(desired.Host) lvs.State) reconcile.Desire {
+	var last map[lvs.AddressKey]lvs.Address
+	var state lvs.State
+	return func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
+		if last == nil || !maps.Equal(last, addresses) {
+			last, state = addresses, build(desired.Host{Addresses: addresses})
+		}
+		return state
 	}
 }
 

@@ -144,7 +144,8 @@ func (r *Reconciler) Kick() {
 	}
 }
 
-// Last is the round that ended last, nil before the first.
+// Last is what remains of the round that ended last: its problems. It is nil
+// before the first.
 func (r *Reconciler) Last() *Round { return r.last.Load() }
 
 // Drift is what was repaired since the start.
@@ -225,8 +226,16 @@ func (r *Reconciler) round(ctx context.Context) Round {
 	r.remember(round)
 	drift := r.drift.Load().after(round)
 	r.drift.Store(&drift)
-	r.last.Store(&round)
+	r.last.Store(round.remains())
 	return round
+}
+
+// remains is what is worth keeping of a round: not the tables, nor the thousands
+// of operations of a first fill that went well.
+func (r Round) remains() *Round {
+	r.Want, r.Have = lvs.State{}, lvs.State{}
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), func(r Result) bool { return r.Err == nil })
+	return &r
 }
 
 // look observes and plans.
