@@ -98,7 +98,8 @@ func newExitCodes() *cobra.Command {
 		Short: "What the exit codes mean",
 		Long: `Exit codes of lvsd:
   0  done; for plan: nothing would change
-  1  an error, told on standard error; nothing was changed unless it says so
+  1  an error, told on standard error; nothing was changed unless it says so;
+     for realserver status: this host is not ready
   2  plan only: something would change`,
 	}
 }

@@ -81,6 +81,7 @@ ready again at each start of the machine, before the network is up.`,
 	f.register(c)
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only print the commands that would do it")
 	c.Flags().BoolVar(&persist, "persist", false, "write files for systemd, so that it is done at each start of the machine")
+	f.registerRoot(c)
 	return c
 }
 
@@ -165,7 +166,7 @@ somebody changed since is left and told.`,
 				}
 				notes, err := s.Teardown()
 				if !keepFiles {
-					more, errFiles := realserver.Unpersist("/")
+					more, errFiles := realserver.Unpersist(f.root)
 					notes, err = append(notes, more...), errors.Join(err, errFiles)
 				}
 				for _, n := range notes {
@@ -178,6 +179,7 @@ somebody changed since is left and told.`,
 	f.registerDir(c)
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only print the commands that would do it")
 	c.Flags().BoolVar(&keepFiles, "keep-files", false, "leave the files that --persist wrote")
+	f.registerRoot(c)
 	return c
 }
 

@@ -41,6 +41,7 @@ type realServerFlags struct {
 	ports      []string
 	stateDir   string
 	early      bool
+	root       string
 }
 
 func (f *realServerFlags) register(c *cobra.Command) {
@@ -65,6 +66,10 @@ func (f *realServerFlags) register(c *cobra.Command) {
 func (f *realServerFlags) registerDir(c *cobra.Command) {
 	f.cmd = c
 	c.Flags().StringVar(&f.stateDir, "state-dir", config.DefaultRealServer().StateDir, "`DIR` that remembers what was set up")
+}
+
+func (f *realServerFlags) registerRoot(c *cobra.Command) {
+	c.Flags().StringVar(&f.root, "root", "/", "`DIR` below which the files of --persist are, such as that of an image")
 }
 
 func (f *realServerFlags) changed(name string) bool { return f.cmd.Flags().Changed(name) }
@@ -246,7 +251,7 @@ func (f *realServerFlags) persist(s *realserver.Server, c realserver.Config) err
 	if err != nil {
 		return err
 	}
-	return s.Persist("/", c, program, args)
+	return s.Persist(f.root, c, program, args)
 }
 
 // arguments gives the flags as they were said, with what was found.

@@ -41,6 +41,9 @@ func (a address) making() []string {
 	if a.Label != "" {
 		words = append(words, "label", a.Label)
 	}
+	if a.Prefix.Addr().Is6() { // deprecated, see netdev.Devices.Add
+		words = append(words, "valid_lft", "forever", "preferred_lft", 0)
+	}
 	if a.NoDAD {
 		words = append(words, "nodad")
 	}

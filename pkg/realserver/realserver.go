@@ -39,7 +39,10 @@ func (s Step) Commands() []string {
 }
 
 func (s Step) String() string {
-	if s.Undo {
+	switch {
+	case s.Undo && s.Item.Sysctl != nil:
+		return "put back " + s.Item.String()
+	case s.Undo:
 		return "remove " + s.Item.String()
 	}
 	return "set up " + s.Item.String()

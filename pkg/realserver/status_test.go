@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 ! address 10.0.0.200/32 on lo: it is not there
     ip address add 10.0.0.200/32 dev lo label lo:0
 ! address fd00::200/128 on lo: it is not there
-    ip address add fd00::200/128 dev lo nodad
+    ip address add fd00::200/128 dev lo valid_lft forever preferred_lft 0 nodad
   ARP for 10.0.0.200: nobody answers: no director has it now
 `},
 		{name: "several hosts answer", config: byDR, broken: func(_ *testing.T, f *fake) {
