@@ -30,7 +30,10 @@ What to be ready for is said by flags, by a file (-c), or by the director's file
   lvsd realserver teardown`
 
 func newRealServer(p *paths) *cobra.Command {
-	c := &cobra.Command{Use: "realserver", Short: "Prepare this host as a real server", Long: realServerHelp, Args: cobra.NoArgs}
+	c := &cobra.Command{
+		Use: "realserver", Short: "Prepare this host as a real server", Long: realServerHelp, Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	// Instead of the director's file, and without its socket.
 	c.PersistentFlags().StringP("config", "c", defaultRealServer, "the real server's configuration `FILE`")
 	c.AddCommand(newRealServerSetup(p), newRealServerStatus(p), newRealServerTeardown(p), newRealServerRun(p), newRealServerReference(p))
@@ -56,7 +59,7 @@ func newRealServerSetup(p *paths) *cobra.Command {
 		Long: `Make this host ready. What was there before is remembered for teardown. If a step
 fails, all of them are undone. With --persist, files for systemd make the host
 ready again at each start of the machine, before the network is up.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(ctx context.Context, s *realserver.Server, c realserver.Config) error {
 				if dryRun {
@@ -100,7 +103,7 @@ func newRealServerStatus(p *paths) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Tell item by item whether this host is ready; exit code 1 if not",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(ctx context.Context, s *realserver.Server, c realserver.Config) error {
 				checks, err := s.Status(ctx, c)
@@ -150,7 +153,7 @@ func newRealServerTeardown(p *paths) *cobra.Command {
 		Short: "Undo what setup made on this host",
 		Long: `Undo what setup made, and remove the files that --persist wrote. A value that
 somebody changed since is left and told.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := f.dir()
 			if err != nil {
@@ -192,7 +195,7 @@ func newRealServerRun(p *paths) *cobra.Command {
 		Short: "Make this host ready and keep it so, in the foreground",
 		Long: `Make this host ready and repair it whenever something else changes it. Nothing is
 undone at the end: it can be restarted while clients are served.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval <= 0 {
 				return fmt.Errorf("--interval %s: expected more than 0", interval)
@@ -217,7 +220,7 @@ func newRealServerReference(p *paths) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reference",
 		Short: "Print a commented configuration with every key and its default",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := io.WriteString(p.env.Out, config.RealServerReference())
 			return err
