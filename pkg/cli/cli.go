@@ -85,7 +85,7 @@ func newRoot(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p),
-		newVersion(p), newCompletion(p), newExitCodes(p),
+		newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
 }
@@ -116,6 +116,7 @@ func newExitCodes(p *paths) *cobra.Command {
 
 const exitCodes = `Exit codes of lvsd:
   0  done; for plan: nothing would change
-  1  an error, told on standard error; nothing was changed unless it says so
+  1  an error, told on standard error; nothing was changed unless it says so;
+     for realserver status: this host is not ready
   2  plan only: something would change
 `
