@@ -1,0 +1,111 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ICMP sends one echo request. It needs CAP_NET_RAW, or a group in
+// net.ipv4.ping_group_range.
+type ICMP struct{}
+
+// Kind is "icmp".
+func (*ICMP) Kind() string { return "icmp" }
+
+func (*ICMP) compile(*builder) probe { return simple(ping) }
+
+var errNoPing = errors.New("not permitted: needs CAP_NET_RAW or a group in net.ipv4.ping_group_range")
+
+func ping(ctx context.Context, t Target) error {
+	conn, raw, err := openPing(ctx, t)
+	if err != nil {
+		return fmt.Errorf("ping %s: %w", t.Address, cause(err))
+	}
+	b := newBounded(ctx, conn, maxAnswer)
+	defer b.Close()
+	want := newEcho(t)
+	request, err := want.marshal()
+	if err != nil {
+		return fmt.Errorf("ping %s: %w", t.Address, err)
+	}
+	if _, err := b.Write(request); err != nil {
+		return fmt.Errorf("ping %s: %w", t.Address, cause(err))
+	}
+	buf := make([]byte, 1500)
+	for {
+		n, err := b.Read(buf)
+		if err != nil {
+			return fmt.Errorf("ping %s: %w", t.Address, cause(err))
+		}
+		if want.answeredBy(buf[:n], raw) {
+			return nil
+		}
+	}
+}
+
+// openPing prefers a ping socket, for which the kernel picks out the answers. A
+// raw one, connected, sees every ICMP packet of the target. raw tells which.
+func openPing(ctx context.Context, t Target) (conn net.Conn, raw bool, err error) {
+	conn, err = openPingSocket(t)
+	if err == nil || !errors.Is(err, os.ErrPermission) {
+		return conn, false, err
+	}
+	network := "ip4:icmp"
+	if t.Address.Is6() {
+		network = "ip6:ipv6-icmp"
+	}
+	d := net.Dialer{LocalAddr: localAddr("ip", t.Source), Control: markControl(t.Mark)}
+	conn, err = d.DialContext(ctx, network, t.Address.String())
+	if errors.Is(err, os.ErrPermission) {
+		err = errNoPing
+	}
+	return conn, true, err
+}
+
+func openPingSocket(t Target) (net.Conn, error) {
+	family, protocol := unix.AF_INET, unix.IPPROTO_ICMP
+	if t.Address.Is6() {
+		family, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	f := os.NewFile(uintptr(fd), "ping")
+	defer f.Close() // net.FileConn duplicates it
+	if err := preparePing(fd, t); err != nil {
+		return nil, err
+	}
+	return net.FileConn(f)
+}
+
+func preparePing(fd int, t Target) error {
+	if t.Mark != 0 {
+		if err := setMark(fd, t.Mark); err != nil {
+			return err
+		}
+	}
+	if t.Source.IsValid() {
+		if err := unix.Bind(fd, sockaddr(t.Source)); err != nil {
+			return os.NewSyscallError("bind", err)
+		}
+	}
+	return os.NewSyscallError("connect", unix.Connect(fd, sockaddr(t.Address)))
+}
+
+func sockaddr(a netip.Addr) unix.Sockaddr {
+	if a.Is4() {
+		return &unix.SockaddrInet4{Addr: a.As4()}
+	}
+	sa := &unix.SockaddrInet6{Addr: a.As16()}
+	if ifi, err := net.InterfaceByName(a.Zone()); err == nil {
+		sa.ZoneId = uint32(ifi.Index)
+	}
+	return sa
+}
