@@ -151,7 +151,7 @@ func healthRequest(service string) []byte {
 	if service == "" {
 		return nil
 	}
-	message := []byte{1<<3 | 2}
+	message := []byte{0x0a} // field 1, bytes
 	message = binary.AppendUvarint(message, uint64(len(service)))
 	return append(message, service...)
 }
@@ -166,7 +166,7 @@ func healthStatus(frame []byte) (string, error) {
 		return "UNKNOWN", nil
 	}
 	status, n := binary.Uvarint(message[1:])
-	if message[0] != 1<<3|0 || n <= 0 {
+	if message[0] != 0x08 || n <= 0 { // field 1, a number
 		return "", errors.New("malformed answer")
 	}
 	names := []string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"}
