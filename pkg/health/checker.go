@@ -123,7 +123,7 @@ func (c *Checker) start(e *entry) {
 		return
 	}
 	e.ctx, e.cancel = context.WithCancel(c.running)
-	e.timer = time.AfterFunc(e.Timing.first(), func() { c.probe(e) })
+	e.timer = time.AfterFunc(e.first(), func() { c.probe(e) })
 }
 
 func (c *Checker) probe(e *entry) {

@@ -411,3 +411,23 @@ func TestWant(t *testing.T) {
 		t.Error("no interval is wanted")
 	}
 }
+
+func TestOnAndOffAreCertain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := check.Target{Address: netip.MustParseAddr("10.0.0.2")}
+		on, err := Want(&check.On{}, target, testTiming)
+		if err != nil {
+			t.Fatal(err)
+		}
+		off, err := Want(&check.Off{}, target, testTiming)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := running(t, on, off)
+		synctest.Wait()
+		s := c.Snapshot()
+		if s[on.Key].State != Up || s[off.Key].State != Down {
+			t.Errorf("got %v", s)
+		}
+	})
+}

@@ -20,6 +20,7 @@ type Wanted struct {
 	Timing Timing
 
 	question string // what is asked of whom, whenever
+	certain  bool   // on and off: the outcome is known without asking
 }
 
 // Want makes a check of its specification.
@@ -32,6 +33,10 @@ func Want(spec check.Spec, target check.Target, timing Timing) (Wanted, error) {
 		return Wanted{}, err
 	}
 	question := check.Key(spec, target)
+	certain := spec.Kind() == "on" || spec.Kind() == "off"
+	if certain {
+		timing.Rise, timing.Fall = 1, 1
+	}
 	return Wanted{
 		Key:      Key(question + " " + timing.String()),
 		Name:     spec.Kind() + " " + target.String(),
@@ -39,6 +44,7 @@ func Want(spec check.Spec, target check.Target, timing Timing) (Wanted, error) {
 		Target:   target,
 		Timing:   timing,
 		question: question,
+		certain:  certain,
 	}, nil
 }
 
@@ -54,6 +60,14 @@ type entry struct {
 	last    check.Result
 	weight  *int32 // the latest that a success asked for
 	spread  bool   // the first gap of a whole interval has been
+}
+
+// first is the delay of the first probe.
+func (e *entry) first() time.Duration {
+	if e.certain {
+		return 0
+	}
+	return e.Timing.first()
 }
 
 // stop ends a check, and the probe that is under way.

@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 var (
@@ -69,4 +72,20 @@ func quote[T string | []byte](s T) string {
 		return strconv.Quote(string(s[:shown])) + "…"
 	}
 	return strconv.Quote(string(s))
+}
+
+// maxWords is how long an error may be, in bytes.
+const maxWords = 400
+
+// printable makes one line of an error in which a server may have a say.
+func printable(words string) string {
+	if len(words) > maxWords {
+		words = words[:maxWords] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, words)
 }

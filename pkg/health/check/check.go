@@ -127,7 +127,7 @@ func (c *compiled) Run(ctx context.Context, t Target) Result {
 	a, err := c.probe(ctx, t)
 	r := Result{OK: err == nil, Duration: time.Since(start), Weight: a.weight, Output: a.output}
 	if err != nil {
-		r.Error = err.Error()
+		r.Error = printable(err.Error())
 		r.Weight = nil
 	}
 	return r

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxAnswer is how many bytes a check reads of a protocol with short answers.
@@ -28,7 +25,7 @@ func dial(ctx context.Context, network string, t Target, limit int) (net.Conn, e
 	d := net.Dialer{
 		KeepAlive: -1, // the deadline is shorter; saves four system calls a check
 		LocalAddr: localAddr(network, t.Source),
-		Control:   markControl(t.Mark),
+		Control:   control(t),
 	}
 	c, err := d.DialContext(ctx, network, t.addrPort().String())
 	if err != nil {
@@ -54,22 +51,18 @@ func localAddr(network string, source netip.Addr) net.Addr {
 	return &net.IPAddr{IP: source.AsSlice(), Zone: source.Zone()}
 }
 
-// markControl sets SO_MARK before the first packet; it needs CAP_NET_ADMIN.
-func markControl(mark uint32) func(network, address string, c syscall.RawConn) error {
-	if mark == 0 {
+// control prepares a socket of net before its first packet.
+func control(t Target) func(network, address string, c syscall.RawConn) error {
+	if t.Mark == 0 && !t.Source.IsValid() {
 		return nil
 	}
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
-		if cerr := c.Control(func(fd uintptr) { err = setMark(int(fd), mark) }); cerr != nil {
+		if cerr := c.Control(func(fd uintptr) { err = t.prepare(int(fd)) }); cerr != nil {
 			return cerr
 		}
 		return err
 	}
-}
-
-func setMark(fd int, mark uint32) error {
-	return os.NewSyscallError("set mark", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)))
 }
 
 // bounded is a connection that ends with its context and after so many bytes.

@@ -60,7 +60,7 @@ func openPing(ctx context.Context, t Target) (conn net.Conn, raw bool, err error
 	if t.Address.Is6() {
 		network = "ip6:ipv6-icmp"
 	}
-	d := net.Dialer{LocalAddr: localAddr("ip", t.Source), Control: markControl(t.Mark)}
+	d := net.Dialer{LocalAddr: localAddr("ip", t.Source), Control: control(t)}
 	conn, err = d.DialContext(ctx, network, t.Address.String())
 	if errors.Is(err, os.ErrPermission) {
 		err = errNoPing
@@ -69,43 +69,18 @@ func openPing(ctx context.Context, t Target) (conn net.Conn, raw bool, err error
 }
 
 func openPingSocket(t Target) (net.Conn, error) {
-	family, protocol := unix.AF_INET, unix.IPPROTO_ICMP
+	protocol := unix.IPPROTO_ICMP
 	if t.Address.Is6() {
-		family, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
+		protocol = unix.IPPROTO_ICMPV6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	fd, err := openSocket(t, unix.SOCK_DGRAM, protocol)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "ping")
 	defer f.Close() // net.FileConn duplicates it
-	if err := preparePing(fd, t); err != nil {
-		return nil, err
+	if err := unix.Connect(fd, sockaddr(netip.AddrPortFrom(t.Address, 0))); err != nil {
+		return nil, os.NewSyscallError("connect", err)
 	}
 	return net.FileConn(f)
-}
-
-func preparePing(fd int, t Target) error {
-	if t.Mark != 0 {
-		if err := setMark(fd, t.Mark); err != nil {
-			return err
-		}
-	}
-	if t.Source.IsValid() {
-		if err := unix.Bind(fd, sockaddr(t.Source)); err != nil {
-			return os.NewSyscallError("bind", err)
-		}
-	}
-	return os.NewSyscallError("connect", unix.Connect(fd, sockaddr(t.Address)))
-}
-
-func sockaddr(a netip.Addr) unix.Sockaddr {
-	if a.Is4() {
-		return &unix.SockaddrInet4{Addr: a.As4()}
-	}
-	sa := &unix.SockaddrInet6{Addr: a.As16()}
-	if ifi, err := net.InterfaceByName(a.Zone()); err == nil {
-		sa.ZoneId = uint32(ifi.Index)
-	}
-	return sa
 }

@@ -20,6 +20,9 @@ func (*TCP) Kind() string { return "tcp" }
 
 func (s *TCP) compile(b *builder) probe {
 	expect := b.regexp("expect", s.Expect)
+	if s.Send == "" && s.Expect == "" {
+		return simple(handshake)
+	}
 	return simple(func(ctx context.Context, t Target) error {
 		conn, err := connect(ctx, t)
 		if err != nil {

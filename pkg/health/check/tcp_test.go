@@ -3,11 +3,15 @@ package check
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // echoLine answers one line with itself.
@@ -42,6 +46,25 @@ func TestTCP(t *testing.T) {
 	tcpFailures(t, &TCP{Expect: "ready"}, strings.Repeat(".", 100)+"ready",
 		`got "", waiting for a match of "ready": timed out`,
 		`got "....", waiting for a match of "ready": timed out`)
+	t.Run("only connecting", func(t *testing.T) {
+		wantDown(t, &TCP{}, closedPort(t), "connect ADDR: connection refused")
+		wantTimeout(t, &TCP{}, fullBacklog(t), "connect ADDR: timed out")
+		wantTimeout(t, &TCP{Expect: "ready"}, fullBacklog(t), "connect ADDR: timed out")
+	})
+	t.Run("IPv6 with a source", func(t *testing.T) {
+		l, err := net.Listen("tcp", "[::1]:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		target := targetOf(l.Addr())
+		target.Source = target.Address
+		wantUp(t, &TCP{}, target)
+		target.Source = netip.MustParseAddr("127.0.0.1")
+		if r := run(t, &TCP{}, target, testTimeout); r.OK {
+			t.Error("the source of another family is taken")
+		}
+	})
 	t.Run("no port", func(t *testing.T) {
 		target := closedPort(t)
 		target.Port = 0
@@ -56,6 +79,32 @@ func TestTCP(t *testing.T) {
 			t.Errorf("connected from %s", got)
 		}
 	})
+}
+
+// fullBacklog is a server that has no room for a connection: the kernel drops
+// every SYN.
+func fullBacklog(t *testing.T) Target {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	address := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if err := errors.Join(unix.Bind(fd, address), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := Target{Address: netip.MustParseAddr("127.0.0.1"), Port: uint16(bound.(*unix.SockaddrInet4).Port)}
+	conn, err := net.Dial("tcp", target.String()) // a backlog of 0 takes one
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return target
 }
 
 // A check of a cancelled context ends at once.
