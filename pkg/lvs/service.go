@@ -27,7 +27,7 @@ func (s Settings) String() string {
 	var b strings.Builder
 	b.WriteString("scheduler " + s.Scheduler)
 	if s.Persistence > 0 {
-		fmt.Fprintf(&b, " persistence %s/%d", s.Persistence, s.Netmask)
+		fmt.Fprintf(&b, " persistence %s/%d", Seconds(s.Persistence), s.Netmask)
 	}
 	if s.Engine != "" {
 		b.WriteString(" engine " + s.Engine)
@@ -36,6 +36,15 @@ func (s Settings) String() string {
 		b.WriteString(" " + name)
 	}
 	return b.String()
+}
+
+// Same tells whether two settings mean the same to the kernel: the netmask
+// counts only with persistence.
+func (s Settings) Same(o Settings) bool {
+	if s.Persistence == 0 && o.Persistence == 0 {
+		s.Netmask, o.Netmask = 0, 0
+	}
+	return s == o
 }
 
 // Server is a real server of a virtual service. Its key is its address and

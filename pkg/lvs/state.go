@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,31 @@ type Timeouts struct {
 	TCP, TCPFin, UDP time.Duration
 }
 
+// String names the fields that are not zero: "tcp 15m, udp 5m".
 func (t Timeouts) String() string {
-	return fmt.Sprintf("tcp %s, tcpfin %s, udp %s", t.TCP, t.TCPFin, t.UDP)
+	var parts []string
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"tcp", t.TCP}, {"tcpfin", t.TCPFin}, {"udp", t.UDP}} {
+		if f.d != 0 {
+			parts = append(parts, f.name+" "+Seconds(f.d))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Seconds writes a duration of whole seconds without the parts that are zero:
+// 5m, not 5m0s.
+func Seconds(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // AddressKey identifies an address: the same one may stand on two interfaces.
@@ -122,21 +146,33 @@ type Change struct {
 	Server  *Server
 }
 
+// Brief says the change without the settings, as errors name it: "add
+// 10.0.0.2:80 to tcp 192.0.2.1:80".
+func (c Change) Brief() string {
+	key := c.Service.Key
+	if c.Server == nil {
+		return fmt.Sprintf("%s %s", c.Verb, key)
+	}
+	preposition := "in"
+	switch c.Verb {
+	case Add:
+		preposition = "to"
+	case Delete:
+		preposition = "from"
+	}
+	return fmt.Sprintf("%s %s %s %s", c.Verb, c.Server.Key, preposition, key)
+}
+
 // String says the change as a person would: "add 10.0.0.2:80 to tcp
 // 192.0.2.1:80 (dr weight 1)".
 func (c Change) String() string {
-	key := c.Service.Key
 	switch {
-	case c.Server == nil && c.Verb == Delete:
-		return fmt.Sprintf("delete %s", key)
-	case c.Server == nil:
-		return fmt.Sprintf("%s %s (%s)", c.Verb, key, c.Service.Settings)
 	case c.Verb == Delete:
-		return fmt.Sprintf("delete %s from %s", c.Server.Key, key)
-	case c.Verb == Add:
-		return fmt.Sprintf("add %s to %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+		return c.Brief()
+	case c.Server == nil:
+		return fmt.Sprintf("%s (%s)", c.Brief(), c.Service.Settings)
 	}
-	return fmt.Sprintf("set %s in %s (%s)", c.Server.Key, key, c.Server.ServerSettings)
+	return fmt.Sprintf("%s (%s)", c.Brief(), c.Server.ServerSettings)
 }
 
 // SortServers puts servers in the order of their keys.

@@ -1,0 +1,70 @@
+# make help lists the targets.
+
+GO ?= go
+SHELL := /bin/sh
+
+# The kernel that tests, demo and bench run in: host, uml or qemu. Empty: the machine's own if it has IPVS and we are root, else uml.
+KERNEL ?=
+export KERNEL
+
+# The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
+KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
+
+KERNEL_PKGS := $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS)))
+UNIT_PKGS = $(filter-out $(shell $(GO) list $(KERNEL_PKGS)),$(shell $(GO) list ./...))
+LAUNCHER := $(CURDIR)/build/kernel
+DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
+SCENARIO ?= nat
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@echo "  KERNEL=host|uml|qemu  SCENARIO=nat|dr|tun (demo)  FUZZTIME=30s (fuzz)  V=1 (test: a line for each test)"
+
+.PHONY: build
+build: ## the program, as build/lvsd
+	CGO_ENABLED=0 $(GO) build -trimpath -o build/lvsd ./cmd/lvsd
+
+.PHONY: test
+test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
+	@$(GO) run ./hack/report $(if $(V),-v) \
+		'unit: $(GO) test -json $(UNIT_PKGS)' \
+		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(KERNEL_PKGS)'
+
+.PHONY: check
+check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts
+	@hack/deps lint
+	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(if $(wildcard hack/arch),$(GO) test ./hack/arch)
+	$(GO) mod tidy -diff
+	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
+
+.PHONY: demo
+demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
+	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
+	@build/kernel -- build/demo -lvsd build/lvsd $(SCENARIO)
+
+.PHONY: bench
+bench: deps launcher build ## the program against ipvsadm, in one kernel
+	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
+	@build/kernel -- build/bench -lvsd build/lvsd
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME
+	@hack/fuzz $(FUZZTIME)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+
+.PHONY: deps
+deps:
+	@hack/deps $(DEPS)
+
+.PHONY: launcher
+launcher:
+	@CGO_ENABLED=0 $(GO) build -o $(LAUNCHER) ./hack/kernel

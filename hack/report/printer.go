@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// An event is a line of `go test -json`; see `go doc test2json`.
+type event struct {
+	Action  string
+	Package string
+	Test    string
+	Output  string
+}
+
+type counts struct{ passed, failed, skipped int }
+
+func (c *counts) add(d counts) {
+	c.passed += d.passed
+	c.failed += d.failed
+	c.skipped += d.skipped
+}
+
+func (c counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+}
+
+type testKey struct{ pkg, test string }
+
+// A printer turns events back into what go test prints, and counts.
+type printer struct {
+	w       io.Writer
+	verbose bool
+	counts  counts
+	// output holds what running tests have said: it is shown only of those that fail or skip.
+	output map[testKey]*strings.Builder
+	// failures counts the failed tests of a package: a package that fails without one has not compiled, crashed, or leaked.
+	failures map[string]int
+}
+
+func newPrinter(w io.Writer, verbose bool) *printer {
+	return &printer{w: w, verbose: verbose, output: map[testKey]*strings.Builder{}, failures: map[string]int{}}
+}
+
+// read prints events until r ends. A line that is none is printed as it is.
+func (p *printer) read(r io.Reader) error {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			p.line(line)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read test events: %w", err)
+		}
+	}
+}
+
+func (p *printer) line(line string) {
+	var e event
+	if err := json.Unmarshal([]byte(line), &e); err != nil || e.Action == "" {
+		io.WriteString(p.w, line)
+		return
+	}
+	key := testKey{e.Package, e.Test}
+	switch e.Action {
+	case "output", "build-output":
+		p.say(key, e.Output)
+	case "pass":
+		p.end(key, &p.counts.passed, false)
+	case "skip":
+		p.end(key, &p.counts.skipped, true)
+	case "fail":
+		if e.Test == "" && p.failures[e.Package] == 0 {
+			p.counts.failed++
+		}
+		p.failures[e.Package]++
+		p.end(key, &p.counts.failed, true)
+	}
+}
+
+// say shows a line of output at once, or keeps it until the end of its test.
+func (p *printer) say(key testKey, text string) {
+	if p.verbose || key.test == "" {
+		if !p.verbose && text == "PASS\n" {
+			return // go test without -v leaves it out
+		}
+		io.WriteString(p.w, text)
+		return
+	}
+	b := p.output[key]
+	if b == nil {
+		b = new(strings.Builder)
+		p.output[key] = b
+	}
+	b.WriteString(text)
+}
+
+// end counts the end of a test, not of a package.
+func (p *printer) end(key testKey, count *int, show bool) {
+	if key.test == "" {
+		return
+	}
+	*count++
+	if b := p.output[key]; b != nil && show {
+		io.WriteString(p.w, b.String())
+	}
+	delete(p.output, key)
+}

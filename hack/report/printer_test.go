@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const events = `{"Action":"start","Package":"p"}
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"--- PASS: TestA (0.00s)\n"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"    p_test.go:1: why\n"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"--- SKIP: TestB (0.00s)\n"}
+{"Action":"skip","Package":"p","Test":"TestB"}
+{"Action":"output","Package":"p","Test":"TestC","Output":"--- FAIL: TestC (0.00s)\n"}
+{"Action":"fail","Package":"p","Test":"TestC"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t0.01s\n"}
+{"Action":"fail","Package":"p"}
+not json
+{"ImportPath":"q","Action":"build-output","Output":"q.go:1: undefined: x\n"}
+{"ImportPath":"q","Action":"build-fail"}
+{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}
+{"Action":"fail","Package":"q","FailedBuild":"q"}
+{"Action":"output","Package":"r","Output":"PASS\n"}
+{"Action":"output","Package":"r","Output":"ok  \tr\t0.01s\n"}
+{"Action":"pass","Package":"r"}
+{"Action":"skip","Package":"s"}
+`
+
+func TestPrinter(t *testing.T) {
+	tests := []struct {
+		name    string
+		verbose bool
+		want    string
+	}{
+		{name: "plain", want: `    p_test.go:1: why
+--- SKIP: TestB (0.00s)
+--- FAIL: TestC (0.00s)
+FAIL	p	0.01s
+not json
+q.go:1: undefined: x
+FAIL	q [build failed]
+ok  	r	0.01s
+`},
+		{name: "verbose", verbose: true, want: `=== RUN   TestA
+--- PASS: TestA (0.00s)
+    p_test.go:1: why
+--- SKIP: TestB (0.00s)
+--- FAIL: TestC (0.00s)
+FAIL	p	0.01s
+not json
+q.go:1: undefined: x
+FAIL	q [build failed]
+PASS
+ok  	r	0.01s
+`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var b strings.Builder
+			p := newPrinter(&b, tt.verbose)
+			if err := p.read(strings.NewReader(events)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, b.String()); diff != "" {
+				t.Errorf("printed (-want +got):\n%s", diff)
+			}
+			// TestC, and the package q that did not compile.
+			if got, want := p.counts, (counts{passed: 1, failed: 2, skipped: 1}); got != want {
+				t.Errorf("counts %v, want %v", got, want)
+			}
+		})
+	}
+}

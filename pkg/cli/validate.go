@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/daemon"
+)
+
+func newValidate(p *paths) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check a configuration and name every error in it",
+		Long: `Check a configuration, the files of conf.d beside it included. Every error is
+told at once as FILE:LINE:COLUMN with what would be accepted. Nothing is changed
+and no privilege is needed.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := p.config
+			if len(args) == 1 {
+				path = args[0]
+			}
+			c, err := daemon.Validate(cmd.Context(), path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.env.Out, "%s is valid: %s\n", path, summary(c))
+			return nil
+		},
+	}
+}
+
+func summary(c *config.Config) string {
+	services, reals := 0, 0
+	for _, v := range c.Virtual {
+		services += len(v.Keys)
+		reals += len(v.Real)
+	}
+	return fmt.Sprintf("%s, %s, %s, %s",
+		count(len(c.Virtual), "virtual"), count(services, "service"), count(reals, "real server"),
+		count(len(c.Addresses), "VIP address"))
+}
+
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+	case noun[len(noun)-1] == 's':
+		noun += "es"
+	default:
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+func newReference(p *paths) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reference",
+		Short: "Print a commented configuration with every key and its default",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(p.env.Out, config.Reference())
+			return err
+		},
+	}
+}

@@ -1,0 +1,137 @@
+package firewall
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// lockSeconds is how long a command waits for the lock of iptables (-w).
+const lockSeconds = 5
+
+// tool is the iptables or the ip6tables of the machine.
+type tool struct {
+	*iptables.IPTables
+	path         string
+	loadedTables string // file that names the legacy tables in the kernel, "" with nft
+}
+
+func findTool(f lvs.Family) (*tool, error) {
+	name, proto, names := "iptables", iptables.ProtocolIPv4, "/proc/thread-self/net/ip_tables_names"
+	if f == lvs.IPv6 {
+		name, proto, names = "ip6tables", iptables.ProtocolIPv6, "/proc/thread-self/net/ip6_tables_names"
+	}
+	path, err := lookPath(name)
+	if err != nil {
+		return nil, err
+	}
+	ipt, err := iptables.New(iptables.IPFamily(proto), iptables.Path(path), iptables.Timeout(lockSeconds))
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", path, err)
+	}
+	if version, err := exec.Command(path, "--version").Output(); err != nil || strings.Contains(string(version), "nf_tables") {
+		names = ""
+	}
+	return &tool{IPTables: ipt, path: path, loadedTables: names}, nil
+}
+
+// lookPath finds a program also where the PATH of a service or of an ordinary
+// user does not lead.
+func lookPath(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin/", "/sbin/"} {
+		if path, err := exec.LookPath(dir + name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no program %s: install the package iptables", name)
+}
+
+// loaded tells whether the kernel can have rules in the table.
+func (t *tool) loaded(table string) bool {
+	if t.loadedTables == "" {
+		return true
+	}
+	names, err := os.ReadFile(t.loadedTables)
+	return err == nil && slices.Contains(strings.Fields(string(names)), table)
+}
+
+// list prints a whole table by one command; go-iptables needs one for each chain.
+func (t *tool) list(table string) (string, error) {
+	cmd := exec.Command(t.path, "--wait", strconv.Itoa(lockSeconds), "-t", table, "-S")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", cmd, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return string(out), nil
+}
+
+// add tries without looking first: nearly always the chain is there, and a
+// command is dear. If then it is not the chain that is missing but a kernel
+// module, the chain made in vain goes again.
+func (t *tool) add(r lvs.Rule, args []string) error {
+	err := t.put(r, args)
+	if !notExist(err) {
+		return err
+	}
+	chain := chainOf(r, args)
+	if t.NewChain(r.Table, chain) != nil {
+		return err
+	}
+	if err := t.put(r, args); err != nil {
+		_ = t.DeleteChain(r.Table, chain) // the first error says more
+		return err
+	}
+	return nil
+}
+
+func (t *tool) put(r lvs.Rule, args []string) error {
+	if own(r.Chain) {
+		return t.Append(r.Table, r.Chain, args...)
+	}
+	return t.Insert(r.Table, r.Chain, 1, args...)
+}
+
+func (t *tool) delete(r lvs.Rule, args []string) error {
+	if err := t.Delete(r.Table, r.Chain, args...); err != nil {
+		return err
+	}
+	chain := chainOf(r, args)
+	listing, err := t.list(r.Table)
+	if err != nil {
+		return err
+	}
+	if used(listing, chain) {
+		return nil
+	}
+	return t.DeleteChain(r.Table, chain)
+}
+
+// used tells whether a chain has rules, or rules of anybody lead to it, or it is
+// not there at all.
+func used(listing, chain string) bool {
+	exists := false
+	for line := range strings.Lines(listing) {
+		args, err := split(strings.TrimRight(line, "\n"))
+		if err != nil || len(args) < 2 {
+			continue
+		}
+		if args[0] == "-A" && (args[1] == chain || target(args) == chain) {
+			return true
+		}
+		exists = exists || args[0] == "-N" && args[1] == chain
+	}
+	return !exists
+}

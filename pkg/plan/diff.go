@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// Owned are the keys of what lvsd made: the only things beside those that are
+// desired which a plan may delete.
+type Owned struct {
+	Services  map[lvs.ServiceKey]bool
+	Addresses map[lvs.AddressKey]bool
+}
+
+// Diff gives the operations that lead from have to want, in the order in which
+// to do them:
+//
+//   - what forwarding needs first: modules, parameters, time-outs, rules;
+//   - then all that gives the services that stay capacity, and only after it all
+//     that takes some, so that no step leaves a service without an available
+//     server if both states have one;
+//   - then addresses: a new one attracts traffic only when its services are
+//     complete, one that goes stops to attract before they go;
+//   - last the services and rules that nothing needs any more.
+//
+// It is empty if nothing is to be done. Both states are only read.
+func Diff(want, have lvs.State, owned Owned) []Op {
+	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
+	addRules, deleteRules := rules(want.Rules, have.Rules)
+	addAddresses, deleteAddresses := addresses(want.Addresses, have.Addresses, owned.Addresses)
+	return slices.Concat(
+		modules(want.Modules, have.Modules),
+		sysctls(want.Sysctls, have.Sysctls),
+		timeouts(want.Timeouts, have.Timeouts),
+		addRules,
+		grow,
+		shrink,
+		addAddresses,
+		deleteAddresses,
+		remove,
+		deleteRules,
+	)
+}
+
+func modules(want, have []string) []Op {
+	var ops []Op
+	for _, name := range want {
+		if !slices.Contains(have, name) {
+			ops = append(ops, Module{name})
+		}
+	}
+	return ops
+}
+
+// sysctls looks only at what is wanted: a parameter belongs to nobody, so none
+// is ever set back.
+func sysctls(want, have map[string]lvs.Sysctl) []Op {
+	var ops []Op
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		w := want[key]
+		old, effective := have[key].Value, have[key].Value
+		if w.Over != "" {
+			effective = larger(old, have[w.Over].Value)
+		}
+		if effective == w.Value || slices.Contains(strings.Fields(w.Accept), effective) {
+			continue
+		}
+		ops = append(ops, Sysctl{Sysctl: w, Old: old})
+	}
+	return ops
+}
+
+// larger is how the kernel combines a parameter of an interface with the one of
+// all interfaces (IN_DEV_MAXCONF, include/linux/inetdevice.h).
+func larger(a, b string) string {
+	x, errA := strconv.Atoi(a)
+	y, errB := strconv.Atoi(b)
+	if errA != nil || errB != nil || x >= y {
+		return a
+	}
+	return b
+}
+
+func timeouts(want, have lvs.Timeouts) []Op {
+	change := lvs.Timeouts{
+		TCP:    differing(want.TCP, have.TCP),
+		TCPFin: differing(want.TCPFin, have.TCPFin),
+		UDP:    differing(want.UDP, have.UDP),
+	}
+	if change == (lvs.Timeouts{}) {
+		return nil
+	}
+	return []Op{Timeouts{change}}
+}
+
+func differing(want, have time.Duration) time.Duration {
+	if want == have {
+		return 0
+	}
+	return want
+}
+
+// rules wants each rule once. A jump is added after the rules of the chain that
+// it leads to and deleted before them.
+func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
+	sorted := func(m map[lvs.Rule]int) []lvs.Rule {
+		return slices.SortedFunc(maps.Keys(m), lvs.Rule.Compare)
+	}
+	jumps := func(r lvs.Rule) bool { return !strings.HasPrefix(r.Chain, lvs.ChainPrefix) }
+	var addJumps, deleteRules []Op
+	for _, r := range sorted(want) {
+		switch {
+		case have[r] > 0:
+		case jumps(r):
+			addJumps = append(addJumps, Rule{lvs.Add, r})
+		default:
+			add = append(add, Rule{lvs.Add, r})
+		}
+	}
+	for _, r := range sorted(have) {
+		for range have[r] - want[r] {
+			if jumps(r) {
+				remove = append(remove, Rule{lvs.Delete, r})
+			} else {
+				deleteRules = append(deleteRules, Rule{lvs.Delete, r})
+			}
+		}
+	}
+	return append(add, addJumps...), append(remove, deleteRules...)
+}
+
+// addresses leaves an address that is there as it is: its label cannot be
+// changed without taking it away for a moment, and traffic with it.
+func addresses(want, have map[lvs.AddressKey]lvs.Address, owned map[lvs.AddressKey]bool) (add, remove []Op) {
+	for _, key := range slices.SortedFunc(maps.Keys(want), lvs.AddressKey.Compare) {
+		if _, ok := have[key]; !ok {
+			add = append(add, Address{lvs.Add, want[key]})
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(owned), lvs.AddressKey.Compare) {
+		if _, ok := want[key]; ok {
+			continue
+		}
+		if address, ok := have[key]; ok {
+			remove = append(remove, Address{lvs.Delete, address})
+		}
+	}
+	return add, remove
+}

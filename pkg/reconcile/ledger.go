@@ -1,0 +1,156 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
+)
+
+// Ledger remembers in a file the keys of what lvsd made, so that a service that
+// was taken out of the configuration while the daemon was down is still
+// removed. It lives on a file system that a reboot empties, as it does the
+// kernel's tables.
+type Ledger struct {
+	path  string
+	owned plan.Owned
+	dirty bool // the file does not hold what owned does
+}
+
+// entries is the ledger's file.
+type entries struct {
+	Services  []lvs.ServiceKey
+	Addresses []lvs.AddressKey
+}
+
+// OpenLedger reads the ledger at path; a file that does not exist is an empty
+// one.
+func OpenLedger(path string) (*Ledger, error) {
+	l := &Ledger{path: path, owned: plan.Owned{
+		Services:  map[lvs.ServiceKey]bool{},
+		Addresses: map[lvs.AddressKey]bool{},
+	}}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the owned keys: %w", err)
+	}
+	var e entries
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("read the owned keys from %s: %w (without this file lvsd starts, "+
+			"but forgets which services to remove that are no longer configured)", path, err)
+	}
+	for _, k := range e.Services {
+		l.owned.Services[k] = true
+	}
+	for _, k := range e.Addresses {
+		l.owned.Addresses[k] = true
+	}
+	return l, nil
+}
+
+// claim takes ownership of what the operations are about to make and of the
+// services that are wanted, and saves it before the first of them is done: a
+// crash between the two leaves a key too many, which does no harm, and never one
+// too few. An address that was there already stays its maker's.
+func (l *Ledger) claim(want lvs.State, ops []plan.Op) error {
+	for key := range want.Services {
+		set(l, l.owned.Services, key)
+	}
+	for _, op := range ops {
+		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add {
+			set(l, l.owned.Addresses, a.AddressKey)
+		}
+	}
+	return l.save()
+}
+
+// release forgets what these operations deleted: if somebody makes it anew, it
+// is theirs.
+func (l *Ledger) release(done []plan.Op) error {
+	for _, op := range done {
+		switch op := op.(type) {
+		case plan.Table:
+			if op.Verb == lvs.Delete && op.Server == nil {
+				unset(l, l.owned.Services, op.Service.Key)
+			}
+		case plan.Address:
+			if op.Verb == lvs.Delete {
+				unset(l, l.owned.Addresses, op.AddressKey)
+			}
+		}
+	}
+	return l.save()
+}
+
+// prune forgets the keys that are neither wanted nor observed: somebody else
+// removed them.
+func (l *Ledger) prune(want, have lvs.State) {
+	for key := range l.owned.Services {
+		_, wanted := want.Services[key]
+		_, there := have.Services[key]
+		if !wanted && !there {
+			unset(l, l.owned.Services, key)
+		}
+	}
+	for key := range l.owned.Addresses {
+		_, wanted := want.Addresses[key]
+		_, there := have.Addresses[key]
+		if !wanted && !there {
+			unset(l, l.owned.Addresses, key)
+		}
+	}
+}
+
+func set[K comparable](l *Ledger, m map[K]bool, key K) {
+	if !m[key] {
+		m[key], l.dirty = true, true
+	}
+}
+
+func unset[K comparable](l *Ledger, m map[K]bool, key K) {
+	if m[key] {
+		delete(m, key)
+		l.dirty = true
+	}
+}
+
+// save writes the file if it would change, whole or not at all.
+func (l *Ledger) save() error {
+	if !l.dirty {
+		return nil
+	}
+	data, err := json.Marshal(entries{
+		Services:  slices.SortedFunc(maps.Keys(l.owned.Services), lvs.ServiceKey.Compare),
+		Addresses: slices.SortedFunc(maps.Keys(l.owned.Addresses), lvs.AddressKey.Compare),
+	})
+	if err != nil {
+		return fmt.Errorf("write the owned keys: %w", err)
+	}
+	if err := replace(l.path, data); err != nil {
+		return fmt.Errorf("write the owned keys: %w", err)
+	}
+	l.dirty = false
+	return nil
+}
+
+func replace(path string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, errWrite := tmp.Write(data)
+	if err := errors.Join(errWrite, tmp.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return os.Rename(tmp.Name(), path)
+}

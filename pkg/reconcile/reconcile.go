@@ -1,0 +1,393 @@
+// Package reconcile keeps the kernel as desired: it is the only writer. A round
+// observes the kernel, asks for the desired state, plans the difference and
+// applies it; a kick, a timer or an event from the kernel starts one. A failed
+// operation is tried again with back-off and stops no other. Nothing is ever
+// flushed, and what lvsd neither made nor was told of is not touched.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
+)
+
+// Desire gives the desired state for a host with these addresses.
+type Desire func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
+
+// Goal is what the rounds lead to.
+type Goal struct {
+	Desire    Desire
+	Resync    time.Duration // longest time between two rounds
+	Unmanaged bool          // services that nobody wants are removed, whoever made them
+}
+
+// Result is one operation of a round and its error, nil where it was done.
+type Result struct {
+	Op    plan.Op
+	Err   error
+	Drift bool // it undoes what somebody else did
+}
+
+// Round is what one round saw and did.
+type Round struct {
+	Start    time.Time
+	Took     time.Duration
+	Want     lvs.State
+	Have     lvs.State // as observed, before the operations
+	Results  []Result
+	Deferred []plan.Op // what waits: for its back-off, or for another operation to succeed
+	Err      error     // what could not be read or remembered
+}
+
+// OK tells whether the kernel is as desired after the round.
+func (r Round) OK() bool {
+	return r.Err == nil && len(r.Deferred) == 0 && r.Failed() == 0
+}
+
+// Failed counts the operations with an error.
+func (r Round) Failed() int { return r.count(func(r Result) bool { return r.Err != nil }) }
+
+// Drift counts the operations that undid what somebody else did.
+func (r Round) Drift() int { return r.count(func(r Result) bool { return r.Drift && r.Err == nil }) }
+
+func (r Round) count(is func(Result) bool) int {
+	n := 0
+	for _, result := range r.Results {
+		if is(result) {
+			n++
+		}
+	}
+	return n
+}
+
+// Drift sums up what others changed in the kernel and rounds put right.
+type Drift struct {
+	Repaired int
+	Last     time.Time // zero if there was none
+	Op       string    // the last one
+}
+
+func (d Drift) after(round Round) Drift {
+	for _, result := range round.Results {
+		if result.Drift && result.Err == nil {
+			d.Repaired++
+			d.Last, d.Op = round.Start, result.Op.String()
+		}
+	}
+	return d
+}
+
+// Reconciler runs rounds, one at a time.
+type Reconciler struct {
+	kernel Kernel
+	ledger *Ledger
+	log    *slog.Logger
+	goal   atomic.Pointer[Goal]
+	last   atomic.Pointer[Round]
+	drift  atomic.Pointer[Drift]
+	kick   chan struct{}
+
+	mu      sync.Mutex
+	waiters []chan Round // for the end of a round that has not begun
+
+	retry   backoff
+	reading attempt           // of the observation
+	wanted  *lvs.State        // what the last round wanted; nil before the first
+	open    map[string]string // operations that the last round left undone, with their errors
+	unread  string            // the last round's error of observation
+}
+
+// New makes a reconciler that has done nothing yet.
+func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
+	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), retry: backoff{}}
+	r.goal.Store(&g)
+	r.drift.Store(&Drift{})
+	return r
+}
+
+// Aim changes the goal and starts a round.
+func (r *Reconciler) Aim(g Goal) {
+	r.goal.Store(&g)
+	r.Kick()
+}
+
+// Settle starts a round and gives its outcome: of one that began after the call,
+// so that it has seen the goal in force now.
+func (r *Reconciler) Settle(ctx context.Context) (Round, error) {
+	done := make(chan Round, 1)
+	r.mu.Lock()
+	r.waiters = append(r.waiters, done)
+	r.mu.Unlock()
+	r.Kick()
+	select {
+	case round := <-done:
+		return round, nil
+	case <-ctx.Done():
+		return Round{}, ctx.Err()
+	}
+}
+
+// Kick starts a round soon. It never blocks.
+func (r *Reconciler) Kick() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Last is the round that ended last, nil before the first.
+func (r *Reconciler) Last() *Round { return r.last.Load() }
+
+// Drift is what was repaired since the start.
+func (r *Reconciler) Drift() Drift { return *r.drift.Load() }
+
+// Run runs rounds until the context ends: one at once, then one at every kick
+// and at the latest after the goal's resync time. first is called after the
+// first round.
+func (r *Reconciler) Run(ctx context.Context, first func()) {
+	for ctx.Err() == nil {
+		r.Round(ctx)
+		if first != nil {
+			first()
+			first = nil
+		}
+		r.wait(ctx, r.pause())
+	}
+}
+
+func (r *Reconciler) wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.kick:
+	case <-timer.C:
+	}
+}
+
+// pause is the time to the next round that nothing else starts.
+func (r *Reconciler) pause() time.Duration {
+	pause := r.goal.Load().Resync
+	for _, a := range append(slices.Collect(maps.Values(r.retry)), r.reading) {
+		if a.delay > 0 {
+			pause = min(pause, max(time.Until(a.due), 0))
+		}
+	}
+	return pause
+}
+
+// Plan says what a round would do now, and does nothing. The round's results
+// have no errors.
+func (r *Reconciler) Plan() Round {
+	return r.look(*r.goal.Load())
+}
+
+// Round observes, plans and applies once.
+func (r *Reconciler) Round(ctx context.Context) Round {
+	r.mu.Lock()
+	waiters := r.waiters
+	r.waiters = nil
+	r.mu.Unlock()
+	round := r.round(ctx)
+	for _, w := range waiters {
+		w <- round
+	}
+	return round
+}
+
+func (r *Reconciler) round(ctx context.Context) Round {
+	round := r.look(*r.goal.Load())
+	r.reading = r.reading.after(round.Err)
+	ops := make([]plan.Op, 0, len(round.Results))
+	for _, result := range round.Results {
+		ops = append(ops, result.Op)
+	}
+	if err := r.ledger.claim(round.Want, ops); err != nil {
+		round.Err = errors.Join(round.Err, err)
+	}
+	r.retry.keep(ops)
+	r.apply(ctx, &round, ops)
+	r.markDrift(&round)
+	if err := r.ledger.release(done(round.Results)); err != nil {
+		round.Err = errors.Join(round.Err, err)
+	}
+	round.Took = time.Since(round.Start)
+	r.report(round)
+	r.remember(round)
+	drift := r.drift.Load().after(round)
+	r.drift.Store(&drift)
+	r.last.Store(&round)
+	return round
+}
+
+// look observes and plans.
+func (r *Reconciler) look(goal Goal) Round {
+	round := Round{Start: time.Now()}
+	host, err := r.kernel.host()
+	if err != nil {
+		round.Err = err
+		return round
+	}
+	round.Want = goal.Desire(host.Addresses)
+	round.Have, round.Err = r.kernel.observe(round.Want, host)
+	if round.Err == nil {
+		r.ledger.prune(round.Want, round.Have)
+	}
+	owned := r.ledger.owned
+	if goal.Unmanaged {
+		owned.Services = keys(round.Have.Services)
+	}
+	for _, op := range plan.Diff(round.Want, round.Have, owned) {
+		round.Results = append(round.Results, Result{Op: op})
+	}
+	return round
+}
+
+// apply does the operations in order and puts down what came of each. Changes
+// of the IPVS table that follow each other go to the kernel together.
+func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
+	failed := failures{}
+	round.Results = make([]Result, 0, len(ops))
+	for len(ops) > 0 && ctx.Err() == nil {
+		batch := leading(ops)
+		ops = ops[len(batch):]
+		var due []plan.Op
+		for _, op := range batch {
+			if r.retry.waits(op) || failed.hold(op, round.Want) {
+				round.Deferred = append(round.Deferred, op)
+				continue
+			}
+			due = append(due, op)
+		}
+		for i, err := range r.applyBatch(ctx, due) {
+			r.retry.note(due[i], err)
+			failed.note(due[i], err)
+			round.Results = append(round.Results, Result{Op: due[i], Err: err})
+		}
+	}
+	round.Deferred = append(round.Deferred, ops...)
+}
+
+// leading gives the operations to do together: the first one, or all changes of
+// the table up to where changes that shrink a service begin or end.
+func leading(ops []plan.Op) []plan.Op {
+	first, ok := ops[0].(plan.Table)
+	if !ok {
+		return ops[:1]
+	}
+	for i, op := range ops {
+		if t, ok := op.(plan.Table); !ok || t.Shrinks() != first.Shrinks() {
+			return ops[:i]
+		}
+	}
+	return ops
+}
+
+func (r *Reconciler) applyBatch(ctx context.Context, ops []plan.Op) []error {
+	if len(ops) == 0 {
+		return nil
+	}
+	if _, ok := ops[0].(plan.Table); !ok {
+		return []error{r.kernel.do(ctx, ops[0])}
+	}
+	changes := make([]lvs.Change, len(ops))
+	for i, op := range ops {
+		changes[i] = op.(plan.Table).Change
+	}
+	return r.kernel.Table.Apply(ctx, changes)
+}
+
+// failures are the real servers that could not be brought up in a round.
+type failures map[lvs.ServiceKey]map[netip.AddrPort]bool
+
+func (f failures) note(op plan.Op, err error) {
+	t, ok := op.(plan.Table)
+	if !ok || err == nil || t.Server == nil {
+		return
+	}
+	if f[t.Service.Key] == nil {
+		f[t.Service.Key] = map[netip.AddrPort]bool{}
+	}
+	f[t.Service.Key][t.Server.Key] = true
+}
+
+// hold tells whether an operation must wait because it takes capacity from a
+// service none of whose wanted servers is there yet.
+func (f failures) hold(op plan.Op, want lvs.State) bool {
+	t, ok := op.(plan.Table)
+	if !ok || !t.Shrinks() || f[t.Service.Key] == nil {
+		return false
+	}
+	service := want.Services[t.Service.Key]
+	should := plan.Serves(service, func(netip.AddrPort) bool { return true })
+	return should && !plan.Serves(service, func(k netip.AddrPort) bool { return !f[t.Service.Key][k] })
+}
+
+// markDrift finds the operations that nothing in the configuration asked for
+// since the last round, and that it did not leave undone: somebody else changed
+// the kernel.
+func (r *Reconciler) markDrift(round *Round) {
+	if r.wanted == nil || len(round.Results) == 0 {
+		return
+	}
+	expected := map[string]bool{}
+	for _, op := range plan.Diff(round.Want, *r.wanted, everything(*r.wanted)) {
+		expected[op.String()] = true
+	}
+	for i, result := range round.Results {
+		text := result.Op.String()
+		_, wasOpen := r.open[text]
+		round.Results[i].Drift = !expected[text] && !wasOpen
+	}
+}
+
+// remember keeps what the next round needs to tell drift from change, and an
+// old error from a new one.
+func (r *Reconciler) remember(round Round) {
+	if round.Want.Services == nil {
+		return
+	}
+	r.wanted = &round.Want
+	open := map[string]string{}
+	for _, op := range round.Deferred {
+		open[op.String()] = r.open[op.String()]
+	}
+	for _, result := range round.Results {
+		if result.Err != nil {
+			open[result.Op.String()] = result.Err.Error()
+		}
+	}
+	r.open = open
+}
+
+// everything owns the whole of a state.
+func everything(s lvs.State) plan.Owned {
+	return plan.Owned{Services: keys(s.Services), Addresses: keys(s.Addresses)}
+}
+
+func keys[K comparable, V any](m map[K]V) map[K]bool {
+	set := make(map[K]bool, len(m))
+	for key := range m {
+		set[key] = true
+	}
+	return set
+}
+
+func done(results []Result) []plan.Op {
+	var ops []plan.Op
+	for _, result := range results {
+		if result.Err == nil {
+			ops = append(ops, result.Op)
+		}
+	}
+	return ops
+}
