@@ -15,19 +15,31 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/daemon"
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
 func newStatus(p *paths) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "status",
+		Use:   "status [SERVICE/SERVER]",
 		Short: "Show virtual services and real servers as the kernel has them",
 		Long: `Show every virtual service with its real servers, weights, connections and rates.
 A running director adds what it knows; where none runs, the kernel is read
-directly, which needs root.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+directly, which needs root. With SERVICE/SERVER, the names in the configuration,
+the latest probes of that server's checks are shown, with what came of them.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				list, err := p.probes(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(p.env.Out, list)
+				}
+				return printProbes(p.env.Out, time.Now(), list)
+			}
 			s, err := p.status(cmd.Context())
 			if err != nil {
 				return err
@@ -75,7 +87,10 @@ func printJSON(w io.Writer, v any) error {
 func printStatus(w io.Writer, s status.Status) error {
 	var b strings.Builder
 	printHead(&b, s)
-	printServices(&b, s.Services)
+	printServices(&b, s.Time, s.Services)
+	if n := len(s.Helpers); n > 0 {
+		fmt.Fprintf(&b, "%s for checks through the VIP\n", count(n, "helper service"))
+	}
 	for _, v := range s.VIPs {
 		presence := "present"
 		if !v.Present {
@@ -124,7 +139,7 @@ func since(now, then time.Time) time.Duration { return now.Sub(then).Round(time.
 
 func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }
 
-func printServices(b *strings.Builder, services []status.Service) {
+func printServices(b *strings.Builder, now time.Time, services []status.Service) {
 	if len(services) == 0 {
 		b.WriteString("no virtual services\n")
 		return
@@ -134,11 +149,11 @@ func printServices(b *strings.Builder, services []status.Service) {
 	for _, s := range services {
 		fmt.Fprintf(t, "%s\t%s\t%s\t\t%d\t%d\t%d\t%s\t%s\t%s\n",
 			orElse(s.Virtual, "(not lvsd's)"), s.Service, method(s), s.Active, s.Inactive,
-			s.Rates.Connections, bytes(s.Rates.BytesIn), bytes(s.Rates.BytesOut), note(!s.Present, "MISSING"))
+			s.Rates.Connections, bytes(s.Rates.BytesIn), bytes(s.Rates.BytesOut), serviceNotes(s))
 		for _, r := range s.Servers {
 			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n",
 				orElse(r.Name, "-"), r.Address, orElse(r.Tunnel, r.Forwarding), weight(r), r.Active, r.Inactive,
-				r.Rates.Connections, bytes(r.Rates.BytesIn), bytes(r.Rates.BytesOut), serverNote(s, r))
+				r.Rates.Connections, bytes(r.Rates.BytesIn), bytes(r.Rates.BytesOut), serverNote(now, s, r))
 		}
 	}
 	t.Flush()
@@ -162,8 +177,10 @@ func weight(r status.Server) string {
 	return fmt.Sprintf("%d (of %d)", r.Weight, r.Configured)
 }
 
-func serverNote(s status.Service, r status.Server) string {
+func serverNote(now time.Time, s status.Service, r status.Server) string {
 	switch {
+	case r.Health != nil && (r.Present || r.Health.State != health.Up):
+		return healthNote(now, r.Health)
 	case !r.Present:
 		return "MISSING"
 	case r.Fallback:

@@ -15,15 +15,7 @@ func decodeTable(p *problems, n *node, into raw, expected string) {
 		p.add(n.pos, expected, "%s is %s", n.path, n.kind())
 		return
 	}
-	fields := fieldsOf(into)
-	for _, name := range n.names() {
-		child := n.table[name]
-		if f, ok := fields.byName[name]; ok {
-			f.decode(p, child)
-			continue
-		}
-		unknownKey(p, n, child, name, fields.names)
-	}
+	fieldsOf(into).decode(p, n)
 }
 
 func unknownKey(p *problems, table, key *node, name string, known []string) {
@@ -37,6 +29,18 @@ func unknownKey(p *problems, table, key *node, name string, known []string) {
 type fields struct {
 	names  []string // in the order of the struct
 	byName map[string]raw
+}
+
+// decode reads the keys of a table.
+func (f fields) decode(p *problems, n *node) {
+	for _, name := range n.names() {
+		child := n.table[name]
+		if into, ok := f.byName[name]; ok {
+			into.decode(p, child)
+			continue
+		}
+		unknownKey(p, n, child, name, f.names)
+	}
 }
 
 // fieldsOf gives the fields of a struct that have a toml tag, those of

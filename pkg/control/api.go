@@ -16,6 +16,8 @@ type Director interface {
 	// Reload reads the configuration again and returns when the kernel was
 	// compared with it. An error means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
+	// Probes gives the latest probes of the checks of one real server.
+	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
 }
 
 // Reloaded is what a reload came to.
@@ -28,4 +30,5 @@ type Reloaded struct {
 const (
 	statusPath = "/v1/status"
 	reloadPath = "/v1/reload"
+	probesPath = "/v1/probes" // ?virtual=NAME&server=NAME
 )

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 
 	"github.com/lvsd/lvsd/pkg/status"
@@ -51,6 +52,14 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var r Reloaded
 	err := c.call(ctx, http.MethodPost, reloadPath, &r)
 	return r, err
+}
+
+// Probes asks for the latest probes of the checks of one real server.
+func (c *Client) Probes(ctx context.Context, virtual, server string) ([]status.Probes, error) {
+	var list []status.Probes
+	query := url.Values{"virtual": {virtual}, "server": {server}}
+	err := c.call(ctx, http.MethodGet, probesPath+"?"+query.Encode(), &list)
+	return list, err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, answer any) error {

@@ -82,6 +82,10 @@ func handler(d Director) http.Handler {
 		done, err := d.Reload(r.Context())
 		reply(w, done, err)
 	})
+	mux.HandleFunc("GET "+probesPath, func(w http.ResponseWriter, r *http.Request) {
+		list, err := d.Probes(r.Context(), r.FormValue("virtual"), r.FormValue("server"))
+		reply(w, list, err)
+	})
 	return mux
 }
 

@@ -41,11 +41,12 @@ type Director struct {
 	options    Options
 	kernel     *kernel
 	reconciler *reconcile.Reconciler
+	judge      *judge
 	started    time.Time
 
 	// mu serialises reloads. What they leave behind is read under it too.
-	mu      sync.Mutex
-	config  *config.Config
+	mu sync.Mutex
+	aim
 	loaded  time.Time
 	refused string // why the last reload was, or ""
 }
@@ -72,8 +73,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d := &Director{options: o, kernel: k, started: time.Now(), config: cfg, loaded: time.Now()}
-	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg))
+	a, err := newAim(cfg, k.source)
+	if err != nil {
+		return err
+	}
+	d := &Director{options: o, kernel: k, judge: newJudge(o.Log), started: time.Now(), aim: a, loaded: time.Now()}
+	d.judge.checker.Update(a.checks.Wanted)
+	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, a.goal(d.judge))
 	socket := o.Socket
 	if socket == "" {
 		socket = Socket(cfg)
@@ -89,17 +95,6 @@ func load(ctx context.Context, path string) (*config.Config, error) {
 	return config.Load(ctx, path, resolver)
 }
 
-// goal is what a configuration asks of the reconciler.
-func goal(c *config.Config) reconcile.Goal {
-	return reconcile.Goal{
-		Desire: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			return desired.Build(c, desired.Host{Addresses: addresses})
-		},
-		Resync:    c.Director.Resync,
-		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
-	}
-}
-
 // run runs the tasks until one fails or the director is told to stop.
 func (d *Director) run(ctx context.Context, server *control.Server) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
@@ -112,6 +107,7 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 		d.reconciler.Run(ctx, func() { notify("READY=1") })
 		return nil
 	})
+	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.reconciler.Kick) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
@@ -130,7 +126,7 @@ func (d *Director) stop() error {
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{
-		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return desired.Build(&config.Config{}, desired.Host{}) },
+		Desire: func(lvs.State) lvs.State { return desired.Build(&config.Config{}, desired.Input{}) },
 	})
 	// The context that stopped the director has ended; this one bounds its last act.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -76,6 +77,16 @@ func (k *kernel) edges() reconcile.Kernel {
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
 	}
+}
+
+// source is the address from which packets to a real server leave, the zero Addr
+// if there is no way to it now.
+func (k *kernel) source(server netip.Addr) netip.Addr {
+	source, err := k.devices.Source(server)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return source
 }
 
 func (k *kernel) close() {

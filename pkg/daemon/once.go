@@ -30,7 +30,11 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Plan()
+	r, err := once(k, ledger, c)
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	round := r.Plan()
 	return round, round.Err
 }
 
@@ -55,7 +59,11 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Round(ctx)
+	r, err := once(k, ledger, c)
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	round := r.Round(ctx)
 	if !round.OK() {
 		errs := []error{round.Err}
 		for _, r := range round.Results {
@@ -66,6 +74,17 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	return round, nil
 }
 
+// once is a reconciler without a daemon. Its checks never run: a server that has
+// some stays as the kernel has it, and a new one waits for the daemon.
+func once(k *kernel, ledger *reconcile.Ledger, c *config.Config) (*reconcile.Reconciler, error) {
+	a, err := newAim(c, k.source)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	return reconcile.New(k.edges(), ledger, log, a.goal(newJudge(log))), nil
+}
+
 // Status reads the kernel where no daemon runs. A configuration gives the
 // services their names; without one all of them are nameless.
 func Status(ctx context.Context, c *config.Config, version string) (status.Status, error) {
@@ -74,5 +93,5 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer k.close()
-	return k.status(c, version)
+	return k.status(c, version, status.Observed{})
 }

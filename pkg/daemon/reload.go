@@ -49,13 +49,18 @@ func (d *Director) swap(ctx context.Context) error {
 	if err == nil {
 		err = unchangeable(d.config, c)
 	}
+	var a aim
+	if err == nil {
+		a, err = newAim(c, d.kernel.source)
+	}
 	if err != nil {
 		d.refused = err.Error()
 		return err
 	}
-	d.config, d.loaded, d.refused = c, time.Now(), ""
+	d.aim, d.loaded, d.refused = a, time.Now(), ""
 	d.warn(c)
-	d.reconciler.Aim(goal(c))
+	d.judge.checker.Update(a.checks.Wanted)
+	d.reconciler.Aim(a.goal(d.judge))
 	return nil
 }
 

@@ -13,9 +13,10 @@ import (
 // Status reads the kernel and says what the daemon knows of it.
 func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
-	c, loaded, refused := d.config, d.loaded, d.refused
+	a, loaded, refused := d.aim, d.loaded, d.refused
 	d.mu.Unlock()
-	s, err := d.kernel.status(c, d.options.Version)
+	c := a.config
+	s, err := d.kernel.status(c, d.options.Version, d.judge.observed(a))
 	if err != nil {
 		return status.Status{}, err
 	}
@@ -36,8 +37,8 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	return s, nil
 }
 
-// status reads the kernel without a daemon's help.
-func (k *kernel) status(c *config.Config, version string) (status.Status, error) {
+// status reads the kernel, and adds what a daemon knows.
+func (k *kernel) status(c *config.Config, version string, o status.Observed) (status.Status, error) {
 	services, err := k.table.Services()
 	if err != nil {
 		return status.Status{}, err
@@ -50,7 +51,8 @@ func (k *kernel) status(c *config.Config, version string) (status.Status, error)
 	if err != nil {
 		return status.Status{}, err
 	}
-	s := status.Build(c, status.Observed{Services: services, Stats: stats, Addresses: addresses})
+	o.Services, o.Stats, o.Addresses = services, stats, addresses
+	s := status.Build(c, o)
 	s.Version, s.Time = version, time.Now()
 	return s, nil
 }

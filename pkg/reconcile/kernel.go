@@ -58,20 +58,22 @@ type Kernel struct {
 	Modules  Modules
 }
 
-// host reads what the desired state must know of the machine.
+// host reads what the desired state must know of the machine, but for the table.
 func (k Kernel) host() (lvs.State, error) {
 	addresses, err := k.Devices.Addresses()
 	return lvs.State{Addresses: addresses}, err
 }
 
-// observe reads all that want speaks of. A part that cannot be read is given as
+// observe reads what else want speaks of. A part that cannot be read is given as
 // wanted, so that nothing is done about it, and its error is among those
 // returned.
 func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	have := want
 	have.Addresses = host.Addresses
+	if host.Services != nil {
+		have.Services = host.Services
+	}
 	errs := []error{
-		k.observeTable(&have),
 		k.observeTimeouts(&have),
 		k.observeRules(&have, want.Rules),
 		k.observeSysctls(&have, want.Sysctls),

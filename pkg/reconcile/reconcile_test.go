@@ -98,7 +98,7 @@ func (m *machine) restart() {
 
 func (m *machine) goal() reconcile.Goal {
 	return reconcile.Goal{
-		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return m.want },
+		Desire: func(lvs.State) lvs.State { return m.want },
 		Resync: 30 * time.Second,
 	}
 }
@@ -406,7 +406,7 @@ func TestSettleSeesTheNewGoal(t *testing.T) {
 		go m.Run(ctx, nil)
 		synctest.Wait()
 		goal := m.goal()
-		goal.Desire = func(map[lvs.AddressKey]lvs.Address) lvs.State { return everything(server("10.0.0.2:80", 1)) }
+		goal.Desire = func(lvs.State) lvs.State { return everything(server("10.0.0.2:80", 1)) }
 		m.Aim(goal)
 		round, err := m.Settle(ctx)
 		if err != nil || len(round.Want.Services) != 1 {

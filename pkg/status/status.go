@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -21,6 +22,7 @@ type Status struct {
 	Time     time.Time `json:"time"`
 	Daemon   *Daemon   `json:"daemon"` // null when none runs
 	Services []Service `json:"services"`
+	Helpers  []Helper  `json:"helpers"`
 	VIPs     []VIP     `json:"vips"`
 	Warnings []string  `json:"warnings"`
 }
@@ -60,6 +62,8 @@ type Service struct {
 	Inactive    uint64         `json:"inactive"`
 	Counters    Traffic        `json:"counters"`
 	Rates       Traffic        `json:"rates"`
+	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
+	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
 	Servers     []Server       `json:"servers"`
 }
 
@@ -80,6 +84,7 @@ type Server struct {
 	Persistent uint32         `json:"persistent"`
 	Counters   Traffic        `json:"counters"`
 	Rates      Traffic        `json:"rates"`
+	Health     *Health        `json:"health"` // null for a server without checks, and where no daemon runs
 }
 
 // Traffic is a set of counters, or of their rates per second.
@@ -103,6 +108,8 @@ type Observed struct {
 	Services  []lvs.Service
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
+	Health    desired.Health  // zero where no daemon runs
+	Verdict   desired.Verdict // zero where no daemon runs
 }
 
 // Build lays configuration and kernel side by side: first the services of the
@@ -115,6 +122,7 @@ func Build(c *config.Config, o Observed) Status {
 	s := Status{
 		Director: c.Director.Name,
 		Services: []Service{},
+		Helpers:  helpers(c, kernel),
 		VIPs:     vips(c, o.Addresses),
 		Warnings: Warnings(c, o.Addresses),
 	}
@@ -125,11 +133,11 @@ func Build(c *config.Config, o Observed) Status {
 			if !ok {
 				have = lvs.Service{Key: key, Settings: v.Settings}
 			}
-			s.Services = append(s.Services, service(v, have, ok, o.Stats[key]))
+			s.Services = append(s.Services, service(v, have, ok, o))
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(kernel), lvs.ServiceKey.Compare) {
-		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o.Stats[key]))
+		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o))
 	}
 	return s
 }
@@ -165,7 +173,8 @@ func vips(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []VIP {
 	return list
 }
 
-func service(v config.Virtual, have lvs.Service, present bool, stats lvs.ServiceStats) Service {
+func service(v config.Virtual, have lvs.Service, present bool, o Observed) Service {
+	stats, verdict := o.Stats[have.Key], o.Verdict.Services[have.Key]
 	s := Service{
 		Virtual:     v.Name,
 		Service:     have.Key,
@@ -177,7 +186,9 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 		Engine:      have.Engine,
 		Counters:    Traffic(stats.Counters),
 		Rates:       Traffic(stats.Rates),
-		Servers:     servers(v, have, stats),
+		QuorumLost:  verdict.Lost,
+		Ignoring:    verdict.Ignoring,
+		Servers:     servers(v, have, o),
 	}
 	for _, server := range s.Servers {
 		s.Active += uint64(server.Active)
@@ -188,7 +199,8 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 
 // servers gives the configured real servers by name, then the fallbacks that
 // are in use, then those that only the kernel has.
-func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Server {
+func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
+	stats := o.Stats[have.Key]
 	kernel := map[netip.AddrPort]lvs.Server{}
 	for _, s := range have.Servers {
 		kernel[s.Key] = s
@@ -207,6 +219,7 @@ func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Serve
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
+		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}
 	for _, r := range v.Real {
