@@ -66,6 +66,7 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 		Host:  desired.Host{Addresses: observed.Addresses},
 		Known: observed.Services,
 		Now:   time.Now(),
+		Asks:  a.checks.Asks,
 		Health: desired.Health{
 			Checks:   a.checks.Of,
 			Snapshot: j.checker.Snapshot(),

@@ -74,6 +74,7 @@ func (k *kernel) edges() reconcile.Kernel {
 		Table:    k.table,
 		Devices:  k.devices,
 		Firewall: k.rules,
+		Detours:  &detours{Devices: k.devices, used: true},
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
 	}

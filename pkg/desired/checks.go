@@ -1,8 +1,11 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/health"
@@ -15,6 +18,14 @@ import (
 type Checks struct {
 	Wanted []health.Wanted // the same check may stand there for several servers
 	Of     map[ServerKey][]health.Key
+	Asks   []Ask // each once, sorted
+}
+
+// Ask is what a check through the VIP sends, and where from.
+type Ask struct {
+	Protocol lvs.Protocol
+	VIP      netip.AddrPort
+	Source   netip.Addr
 }
 
 // ChecksOf gives the checks of a configuration. source tells the director's own
@@ -22,7 +33,7 @@ type Checks struct {
 // the zero Addr leaves it to the kernel.
 func ChecksOf(c *config.Config, source func(server netip.Addr) netip.Addr) (Checks, error) {
 	all := Checks{Of: map[ServerKey][]health.Key{}}
-	helpers := helpersOf(c)
+	helpers, asks := helpersOf(c), map[Ask]bool{}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
 			for _, r := range v.Real {
@@ -35,6 +46,9 @@ func ChecksOf(c *config.Config, source func(server netip.Addr) netip.Addr) (Chec
 							t.Source = sameFamily(source(r.Address), t.Address)
 						}
 					}
+					if check.ViaVIP && t.Source.Is4() && r.Forwarding != lvs.NAT {
+						asks[Ask{transport(check.Spec), netip.AddrPortFrom(t.Address, t.Port), t.Source}] = true
+					}
 					w, err := health.Want(check.Spec, t, check.Timing)
 					if err != nil {
 						return Checks{}, fmt.Errorf("check %s of %s/%s: %w", check.Name, v.Name, r.Name, err)
@@ -45,7 +59,22 @@ func ChecksOf(c *config.Config, source func(server netip.Addr) netip.Addr) (Chec
 			}
 		}
 	}
+	all.Asks = slices.SortedFunc(maps.Keys(asks), func(a, b Ask) int {
+		return cmp.Or(a.VIP.Compare(b.VIP), a.Source.Compare(b.Source), cmp.Compare(a.Protocol, b.Protocol))
+	})
 	return all, nil
+}
+
+func transport(s check.Spec) lvs.Protocol {
+	switch s := s.(type) {
+	case *check.UDP:
+		return lvs.UDP
+	case *check.DNS:
+		if s.Protocol != "tcp" {
+			return lvs.UDP
+		}
+	}
+	return lvs.TCP
 }
 
 func sameFamily(a, as netip.Addr) netip.Addr {

@@ -24,6 +24,7 @@ type Input struct {
 	Host   Host
 	Health Health
 	Known  map[lvs.ServiceKey]lvs.Service // what the kernel has
+	Asks   []Ask
 	Now    time.Time
 }
 
@@ -49,7 +50,9 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 		carriers[a.AddressKey] = a
 	}
 	s.Modules = modules(c)
-	s.Sysctls = sysctls(c, Host{Addresses: carriers})
+	host := Host{Addresses: carriers}
+	s.Detours = detours(in.Asks, host)
+	s.Sysctls = sysctls(c, host, len(s.Detours) > 0)
 	return s
 }
 

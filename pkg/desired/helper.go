@@ -102,3 +102,32 @@ func addHelpers(services map[lvs.ServiceKey]lvs.Service, c *config.Config) {
 		}
 	}
 }
+
+// detours lets the answers in that come from a VIP which is the director's own
+// now: on the interface with the address that the check came from, or on all if
+// that is not on any of them. While another director has the VIP, its answers are
+// like any other host's. Behind NAT they come from the real server's address.
+func detours(asks []Ask, host Host) map[lvs.Detour]bool {
+	on := map[netip.Addr][]string{}
+	var all []string
+	for key := range host.Addresses {
+		on[key.Prefix.Addr()] = append(on[key.Prefix.Addr()], key.Interface)
+		if key.Interface != "lo" {
+			all = append(all, key.Interface)
+		}
+	}
+	want := map[lvs.Detour]bool{}
+	for _, a := range asks {
+		if len(on[a.VIP.Addr()]) == 0 {
+			continue
+		}
+		names := slices.DeleteFunc(slices.Clone(on[a.Source]), func(name string) bool { return name == "lo" })
+		if len(names) == 0 {
+			names = all
+		}
+		for _, name := range names {
+			want[lvs.Detour{Interface: name, Protocol: a.Protocol, From: a.VIP, To: a.Source}] = true
+		}
+	}
+	return want
+}

@@ -24,7 +24,7 @@ func (p parameters) off(key, why string) { p.need(lvs.Sysctl{Key: key, Value: "0
 
 // sysctls are the kernel parameters without which the rest of the state would
 // not do what the configuration says.
-func sysctls(c *config.Config, host Host) map[string]lvs.Sysctl {
+func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 	p := parameters{}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
@@ -34,6 +34,9 @@ func sysctls(c *config.Config, host Host) map[string]lvs.Sysctl {
 	}
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
+	}
+	if detours {
+		p.on("net.ipv4.conf.lo.accept_local", "checks through the VIP get their answers over lo")
 	}
 	return p
 }

@@ -37,6 +37,14 @@ type Firewall interface {
 	Delete(lvs.Rule) error
 }
 
+// Detours are lvsd's own. Detours gives those that are there: at least if some are
+// wanted, and else where it left some.
+type Detours interface {
+	Detours(want map[lvs.Detour]bool) (map[lvs.Detour]bool, error)
+	AddDetour(lvs.Detour) error
+	DeleteDetour(lvs.Detour) error
+}
+
 // Sysctls are the kernel's parameters; one that does not exist is fs.ErrNotExist.
 type Sysctls interface {
 	Read(key string) (string, error)
@@ -54,6 +62,7 @@ type Kernel struct {
 	Table    Table
 	Devices  Devices
 	Firewall Firewall
+	Detours  Detours
 	Sysctls  Sysctls
 	Modules  Modules
 }
@@ -76,6 +85,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	errs := []error{
 		k.observeTimeouts(&have),
 		k.observeRules(&have, want.Rules),
+		k.observeDetours(&have, want.Detours),
 		k.observeSysctls(&have, want.Sysctls),
 		k.observeModules(&have, want.Modules),
 	}
@@ -109,6 +119,15 @@ func (k Kernel) observeRules(have *lvs.State, want map[lvs.Rule]int) error {
 		return fmt.Errorf("read the firewall: %w", err)
 	}
 	have.Rules = rules
+	return nil
+}
+
+func (k Kernel) observeDetours(have *lvs.State, want map[lvs.Detour]bool) error {
+	detours, err := k.Detours.Detours(want)
+	if err != nil {
+		return fmt.Errorf("read the detours: %w", err)
+	}
+	have.Detours = detours
 	return nil
 }
 
@@ -161,6 +180,11 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 			return k.Firewall.Delete(op.Rule)
 		}
 		return k.Firewall.Add(op.Rule)
+	case plan.Detour:
+		if op.Verb == lvs.Delete {
+			return k.Detours.DeleteDetour(op.Detour)
+		}
+		return k.Detours.AddDetour(op.Detour)
 	case plan.Address:
 		return k.address(op)
 	}

@@ -90,7 +90,7 @@ func (m *machine) restart() {
 		m.t.Fatal(err)
 	}
 	kernel := reconcile.Kernel{
-		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Sysctls: m.sysctls, Modules: modules{},
+		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Detours: m.devices, Sysctls: m.sysctls, Modules: modules{},
 	}
 	log := slog.New(slog.NewTextHandler(m.log, nil))
 	m.Reconciler = reconcile.New(kernel, ledger, log, m.goal())

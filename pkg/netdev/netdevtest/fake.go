@@ -19,7 +19,7 @@ import (
 // goroutines.
 type Fake struct {
 	// Fail is asked before each operation, with its name (interfaces, list, add,
-	// delete, announce) and what it is about; an error makes the operation fail
+	// delete, announce, detours, add detour, delete detour) and what it is about; an error makes the operation fail
 	// without an effect. It is to be set before the Fake is used.
 	Fail func(op, what string) error
 
@@ -27,11 +27,12 @@ type Fake struct {
 	links     []netdev.Interface
 	addresses map[lvs.AddressKey]lvs.Address
 	announced []lvs.AddressKey
+	detours   map[lvs.Detour]bool
 }
 
 // New returns a Fake with these interfaces, all up, and no address.
 func New(names ...string) *Fake {
-	f := &Fake{addresses: map[lvs.AddressKey]lvs.Address{}}
+	f := &Fake{addresses: map[lvs.AddressKey]lvs.Address{}, detours: map[lvs.Detour]bool{}}
 	for i, name := range names {
 		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true})
 	}
@@ -151,5 +152,37 @@ func (f *Fake) fail(op, what string) error {
 	if err := f.Fail(op, what); err != nil {
 		return fmt.Errorf("%s %s: %w", op, what, err)
 	}
+	return nil
+}
+
+// Detours is netdev.Devices.Detours; want is not looked at.
+func (f *Fake) Detours(map[lvs.Detour]bool) (map[lvs.Detour]bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("detours", ""); err != nil {
+		return nil, err
+	}
+	return maps.Clone(f.detours), nil
+}
+
+// AddDetour is netdev.Devices.AddDetour.
+func (f *Fake) AddDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("add detour", d.String()); err != nil {
+		return err
+	}
+	f.detours[d] = true
+	return nil
+}
+
+// DeleteDetour is netdev.Devices.DeleteDetour.
+func (f *Fake) DeleteDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("delete detour", d.String()); err != nil {
+		return err
+	}
+	delete(f.detours, d)
 	return nil
 }
