@@ -1,10 +1,16 @@
 package integration
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/hack/lab"
 	"github.com/lvsd/lvsd/hack/lab/labtest"
@@ -135,13 +141,11 @@ func TestDetour(t *testing.T) {
 	}
 	// What opens a connection does not take it: the kernel drops it as before.
 	labtest.Must(lb.TCPEcho("0.0.0.0:7000"))(t)
-	rs := servers[0]
-	for _, from := range []string{"80", "81"} {
-		out, err := rs.Run(t.Context(), "nc", "-w1", "-s", lab.VIP4.String(), "-p", from, lb.V4.String(), "7000")
-		if err == nil && strings.Contains(out, "lb1") {
-			t.Errorf("a connection from the VIP's port %s was answered: %q", from, out)
-		}
+	forged := forge(t, servers[0], netip.AddrPortFrom(lab.VIP4, 80), netip.AddrPortFrom(lb.V4, 7000))
+	if got := labtest.Run(t, lb, "ss", "-Htan", "state", "syn-recv"); strings.Contains(got, ":7000") {
+		t.Errorf("a connection from the VIP's port was taken: %s", got)
 	}
+	forged()
 	d.write(check("server"))
 	d.reload()
 	if got := filters(); strings.Contains(got, "lo") {
@@ -151,4 +155,36 @@ func TestDetour(t *testing.T) {
 		t.Errorf("helpers %+v, services %+v", s.Helpers, s.Services)
 	}
 	d.become(map[string]string{"rs1": "up 1", "rs2": "up 1"})
+}
+
+// forge begins to connect from a host with an address that is another's, and
+// gives a function that ends it.
+func forge(t *testing.T, h *lab.Host, from, to netip.AddrPort) func() {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = h.Do(func() error {
+			d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: reuse}
+			c, err := d.DialContext(ctx, "tcp", to.String())
+			if err == nil {
+				t.Errorf("%s connected to %s", from, to)
+				c.Close()
+			}
+			return nil
+		})
+	}()
+	time.Sleep(300 * time.Millisecond) // the packet must have come
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func reuse(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		// Where it fails, bind says so.
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	})
 }
