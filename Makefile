@@ -46,7 +46,10 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 .PHONY: demo
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
-	@build/kernel -- build/demo -lvsd build/lvsd $(SCENARIO)
+	@echo "starting a kernel that has IPVS ..."
+	@# The demonstration runs inside of that kernel, where it cannot see the terminal.
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ]; then set -- -color; fi; \
+		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel

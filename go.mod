@@ -14,10 +14,11 @@ require (
 )
 
 require (
-	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/fsnotify/fsnotify v1.10.1
 	go.uber.org/goleak v1.3.0
 )
+
+require github.com/rogpeppe/go-internal v1.16.0
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect

@@ -128,7 +128,7 @@ func TestStatusTellsWhy(t *testing.T) {
 		}
 	}
 	list := labtest.Must(d.client().Probes(t.Context(), "web", "rs1"))(t)
-	if len(list) != 2 || len(list[0].Probes) < 2 || list[1].Probes[0].Duration <= 0 {
+	if len(list) != 2 || len(list[0].Probes) < 2 || list[1].Probes[0].Seconds <= 0 {
 		t.Errorf("probes: %+v", list)
 	}
 	if _, err := d.client().Probes(t.Context(), "web", "nobody"); err == nil || !strings.Contains(err.Error(), "web/nobody") {

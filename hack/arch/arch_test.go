@@ -29,7 +29,6 @@ var chosen = map[string][]string{
 	"github.com/BurntSushi/toml":        {"pkg/config"},
 	"github.com/spf13/cobra":            {"pkg/cli"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
-	"github.com/coreos/go-systemd":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
 }
 

@@ -18,34 +18,32 @@ func (p *paths) probes(ctx context.Context, name string) ([]status.Probes, error
 	if !ok {
 		return nil, fmt.Errorf("%q names no server: expected SERVICE/SERVER", name)
 	}
-	client, err := p.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return client.Probes(ctx, virtual, server)
+	return p.director().Probes(ctx, virtual, server)
 }
 
-func printProbes(w io.Writer, now time.Time, list []status.Probes) error {
+func printProbes(w io.Writer, list []status.Probes) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for i, p := range list {
 		if i > 0 {
 			fmt.Fprintln(t)
 		}
 		fmt.Fprintf(t, "%s, check %s: %s %s\n", p.Service, p.Check.Name, p.Check.What, p.Timing)
-		fmt.Fprintf(t, "%s since %s%s\n", p.Check.State, ago(now, p.Check.Since), note(p.Check.Flapping, ", flapping"))
+		fmt.Fprintf(t, "%s since %s%s\n", p.Check.State, p.Check.Since.Format(time.DateTime), note(p.Check.Flapping, ", flapping"))
 		for _, probe := range p.Probes {
 			fmt.Fprintf(t, "  %s\t%s\t%s\n", probe.At.Format("15:04:05.000"), took(probe), outcome(probe))
 		}
 		if p.Check.Output != "" {
-			fmt.Fprintf(t, "output of the last one:\n%s\n", indent(strings.TrimRight(p.Check.Output, "\n")))
+			fmt.Fprintf(t, "output of the last one:\n%s\n", "  "+indent(strings.TrimRight(p.Check.Output, "\n")))
 		}
 	}
 	return t.Flush()
 }
 
-func took(p health.Probe) string { return p.Duration.Round(10 * time.Microsecond).String() }
+func took(p status.Probe) string {
+	return time.Duration(p.Seconds * float64(time.Second)).Round(10 * time.Microsecond).String()
+}
 
-func outcome(p health.Probe) string {
+func outcome(p status.Probe) string {
 	if p.OK {
 		return "ok"
 	}
@@ -77,12 +75,12 @@ func lastResult(h *status.Health) string {
 	if h.Error != "" {
 		return h.Error
 	}
-	var slowest health.Probe
+	var slowest status.Probe
 	for _, c := range h.Checks {
 		if c.Last.Error != "" {
 			return c.Last.Error
 		}
-		if c.Last.Duration > slowest.Duration {
+		if c.Last.Seconds >= slowest.Seconds {
 			slowest = c.Last
 		}
 	}

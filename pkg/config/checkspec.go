@@ -19,21 +19,32 @@ func (c *checker) spec(n *node) (check.Spec, *rawCheckKeys, bool) {
 		return nil, nil, false
 	}
 	spec, _ := check.Blank(kind)
-	f := fieldsOf(keys)
-	f.addSpec(reflect.ValueOf(spec).Elem())
-	known := &node{path: n.path, pos: n.pos, table: map[string]*node{}}
-	for name, child := range n.table {
-		if _, ok := f.byName[name]; !ok {
-			if types := typesWith(name); len(types) > 0 {
-				c.add(child.key, "a key of the type "+kind, "%q is of the type %s, the check %s is of type %s",
-					name, strings.Join(types, " or "), n.path, kind)
-				continue
-			}
+	common, v := fieldsOf(keys), reflect.ValueOf(keys).Elem()
+	own := specFields(spec)
+	decodeKeys(&c.problems, n, slices.Concat(common.names, own.names), func(name string) raw {
+		if index, ok := common.byName[name]; ok {
+			return v.FieldByIndex(index).Addr().Interface().(raw)
 		}
-		known.table[name] = child
-	}
-	f.decode(&c.problems, known)
+		if field, ok := own.byName[name]; ok {
+			return field
+		}
+		if types := typesWith(name); len(types) > 0 {
+			return &strayKey{kind: kind, types: types}
+		}
+		return nil
+	})
 	return spec, keys, true
+}
+
+// strayKey is a key that checks of other types have.
+type strayKey struct {
+	at
+	kind  string
+	types []string
+}
+
+func (s *strayKey) decode(p *problems, n *node) {
+	p.add(n.key, "a key of the type "+s.kind, "%s is of the type %s, the check is of type %s", n.path, strings.Join(s.types, " or "), s.kind)
 }
 
 func (c *checker) kind(n *node) (string, bool) {
@@ -51,17 +62,26 @@ func typesWith(key string) []string {
 	var types []string
 	for _, kind := range check.Kinds() {
 		spec, _ := check.Blank(kind)
-		f := fields{byName: map[string]raw{}}
-		f.addSpec(reflect.ValueOf(spec).Elem())
-		if slices.Contains(f.names, key) {
+		if slices.Contains(specFields(spec).names, key) {
 			types = append(types, kind)
 		}
 	}
 	return types
 }
 
-// addSpec adds the fields of a check's spec.
-func (f *fields) addSpec(v reflect.Value) {
+// ownFields are the fields of one check's spec.
+type ownFields struct {
+	names  []string
+	byName map[string]*specField
+}
+
+func specFields(s check.Spec) ownFields {
+	f := ownFields{byName: map[string]*specField{}}
+	f.add(reflect.ValueOf(s).Elem())
+	return f
+}
+
+func (f *ownFields) add(v reflect.Value) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		name := field.Tag.Get("toml")
@@ -70,7 +90,7 @@ func (f *fields) addSpec(v reflect.Value) {
 			f.names = append(f.names, name)
 			f.byName[name] = &specField{into: v.Field(i)}
 		case field.Anonymous:
-			f.addSpec(v.Field(i))
+			f.add(v.Field(i))
 		}
 	}
 }

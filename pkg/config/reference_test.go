@@ -63,9 +63,7 @@ func TestReferenceHasEveryCheck(t *testing.T) {
 	for _, kind := range check.Kinds() {
 		words := []string{kind}
 		spec, _ := check.Blank(kind)
-		f := fields{byName: map[string]raw{}}
-		f.addSpec(reflect.ValueOf(spec).Elem())
-		for _, word := range append(words, f.names...) {
+		for _, word := range append(words, specFields(spec).names...) {
 			if !regexp.MustCompile(`(?m)^#   +([a-z_]+, )*` + word + `\b`).MatchString(reference) {
 				t.Errorf("%s: %s is not in the reference", kind, word)
 			}

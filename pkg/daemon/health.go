@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -34,17 +37,35 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 
 // goal is what a configuration asks of a reconciler where j judges the servers.
 func (a aim) goal(j *judge) reconcile.Goal {
+	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
+	if len(a.checks.Of) == 0 {
+		desire = remembered(desire)
+	}
 	return reconcile.Goal{
-		Desire:    func(observed lvs.State) lvs.State { return j.desire(a, observed) },
+		Desire:    desire,
 		Resync:    a.config.Director.Resync,
 		Unmanaged: a.config.Director.Unmanaged == config.RemoveUnmanaged,
+	}
+}
+
+// remembered builds the state anew only for other addresses than the last time:
+// without checks nothing else changes it, and a large one takes long to build.
+func remembered(desire reconcile.Desire) reconcile.Desire {
+	var last map[lvs.AddressKey]lvs.Address
+	var state lvs.State
+	return func(observed lvs.State) lvs.State {
+		if last == nil || !maps.Equal(last, observed.Addresses) {
+			last, state = observed.Addresses, desire(observed)
+		}
+		return state
 	}
 }
 
 // judge turns what the checks say into what the reconciler leads to. It keeps
 // what the next judgement must know of the last one.
 type judge struct {
-	checker *health.Checker
+	checker  *health.Checker
+	snapshot func() health.Snapshot
 
 	mu      sync.Mutex
 	kick    func()
@@ -54,7 +75,8 @@ type judge struct {
 }
 
 func newJudge(log *slog.Logger) *judge {
-	return &judge{checker: health.New(log), kick: func() {}}
+	checker := health.New(log)
+	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -69,7 +91,7 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 		Asks:  a.checks.Asks,
 		Health: desired.Health{
 			Checks:   a.checks.Of,
-			Snapshot: j.checker.Snapshot(),
+			Snapshot: j.snapshot(),
 			Lost:     j.lost,
 		},
 	}
@@ -123,23 +145,57 @@ func (j *judge) observed(a aim) status.Observed {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return status.Observed{
-		Health:  desired.Health{Checks: a.checks.Of, Snapshot: j.checker.Snapshot()},
+		Health:  desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
 		Verdict: j.verdict,
 	}
+}
+
+// Health gives what all checks say.
+func (d *Director) Health(context.Context) (control.Health, error) {
+	d.judge.mu.Lock()
+	defer d.judge.mu.Unlock()
+	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
+}
+
+// addressesChanged starts a round. The source of checks through the VIP may be
+// another one now.
+func (d *Director) addressesChanged() {
+	d.reconciler.Kick()
+	d.findSources() // it may have to wait for a reload
+}
+
+func (d *Director) findSources() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.mu.Lock()
+	f := d.force
+	d.mu.Unlock()
+	if len(desired.Helpers(f.config)) == 0 {
+		return
+	}
+	a, err := newAim(f.config, d.view.source)
+	if err != nil || slices.Equal(a.checks.Asks, f.checks.Asks) {
+		return // what was valid is; nothing else can be wrong
+	}
+	d.mu.Lock()
+	d.force.aim = a
+	d.mu.Unlock()
+	d.judge.checker.Update(a.checks.Wanted)
+	d.reconciler.Aim(a.goal(d.judge))
 }
 
 // Probes tells the latest probes of each check of a real server, behind each key
 // of its virtual service.
 func (d *Director) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
 	d.mu.Lock()
-	a := d.aim
+	a := d.force.aim
 	d.mu.Unlock()
 	list := status.ProbesOf(a.config, d.judge.observed(a).Health, virtual, server)
 	if list == nil {
 		return nil, fmt.Errorf("the configuration has no server %s/%s with checks", virtual, server)
 	}
 	for i := range list {
-		list[i].Probes = append(list[i].Probes, d.judge.checker.History(list[i].Key)...)
+		list[i].Add(d.judge.checker.History(list[i].Key))
 	}
 	return list, nil
 }

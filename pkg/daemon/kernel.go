@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -21,16 +20,14 @@ import (
 // resolver finds the addresses of host names in a configuration.
 var resolver = net.DefaultResolver
 
-// kernel is every open edge.
-type kernel struct {
-	table   *ipvs.Table
-	devices *netdev.Devices
-	sysctls *sysctl.FS
-	rules   *rules
+// tables are the part of the kernel that a status shows.
+type tables struct {
+	services *ipvs.Table
+	devices  *netdev.Devices
 }
 
-// open opens the kernel, or says in one line why that cannot be.
-func open(ctx context.Context) (*kernel, error) {
+// openTables opens the tables, or says in one line why that cannot be.
+func openTables(ctx context.Context) (*tables, error) {
 	if err := privileged(); err != nil {
 		return nil, err
 	}
@@ -39,19 +36,44 @@ func open(ctx context.Context) (*kernel, error) {
 		// IPVS; if not, that says so.
 		_ = kmod.Load(ctx, "ip_vs")
 	}
-	table, err := ipvs.Open()
+	services, err := ipvs.Open()
 	if err != nil {
 		return nil, err
 	}
-	k := &kernel{table: table, rules: newRules()}
-	if k.devices, err = netdev.Open(); err == nil {
-		k.sysctls, err = sysctl.Open()
-	}
+	devices, err := netdev.Open()
 	if err != nil {
-		k.close()
+		services.Close()
 		return nil, err
 	}
-	return k, nil
+	return &tables{services: services, devices: devices}, nil
+}
+
+func (t *tables) view() view { return view{services: t.services, devices: t.devices} }
+
+func (t *tables) close() {
+	t.services.Close()
+	t.devices.Close()
+}
+
+// kernel is every open edge.
+type kernel struct {
+	*tables
+	sysctls *sysctl.FS
+	rules   *rules
+}
+
+// open opens the kernel, or says in one line why that cannot be.
+func open(ctx context.Context) (*kernel, error) {
+	t, err := openTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sysctls, err := sysctl.Open()
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	return &kernel{tables: t, sysctls: sysctls, rules: newRules()}, nil
 }
 
 // privileged tells whether the kernel would let this process administer the
@@ -71,7 +93,7 @@ func privileged() error {
 // edges are what the reconciler writes to.
 func (k *kernel) edges() reconcile.Kernel {
 	return reconcile.Kernel{
-		Table:    k.table,
+		Table:    k.services,
 		Devices:  k.devices,
 		Firewall: k.rules,
 		Detours:  &detours{Devices: k.devices, used: true},
@@ -80,24 +102,9 @@ func (k *kernel) edges() reconcile.Kernel {
 	}
 }
 
-// source is the address from which packets to a real server leave, the zero Addr
-// if there is no way to it now.
-func (k *kernel) source(server netip.Addr) netip.Addr {
-	source, err := k.devices.Source(server)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return source
-}
-
 func (k *kernel) close() {
-	k.table.Close()
-	if k.devices != nil {
-		k.devices.Close()
-	}
-	if k.sysctls != nil {
-		k.sysctls.Close()
-	}
+	k.tables.close()
+	k.sysctls.Close()
 }
 
 // modules are the kernel's modules by package kmod.

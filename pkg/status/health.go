@@ -26,7 +26,7 @@ type Check struct {
 	State    health.State `json:"state"`
 	Since    time.Time    `json:"since"`
 	Flapping bool         `json:"flapping"`
-	Last     health.Probe `json:"last"`   // the latest probe; its time is zero before the first
+	Last     Probe        `json:"last"`   // the latest; its time is zero before the first
 	Output   string       `json:"output"` // of that probe; exec only
 }
 
@@ -35,8 +35,27 @@ type Probes struct {
 	Service lvs.ServiceKey `json:"service"`
 	Check   Check          `json:"check"`
 	Timing  string         `json:"timing"` // in words
-	Probes  []health.Probe `json:"probes"` // at most 20, the oldest first; durations in nanoseconds
+	Probes  []Probe        `json:"probes"` // at most 20, the oldest first
 	Key     health.Key     `json:"-"`
+}
+
+// Probe is one run of a check.
+type Probe struct {
+	At      time.Time `json:"at"` // when it began
+	Seconds float64   `json:"seconds"`
+	OK      bool      `json:"ok"`
+	Error   string    `json:"error"` // why not, or ""
+}
+
+// Add appends probes to those that are there.
+func (p *Probes) Add(probes []health.Probe) {
+	for _, probe := range probes {
+		p.Probes = append(p.Probes, probeOf(probe))
+	}
+}
+
+func probeOf(p health.Probe) Probe {
+	return Probe{At: p.At, Seconds: p.Duration.Seconds(), OK: p.OK, Error: p.Error}
 }
 
 // Helper is a service of lvsd's own for checks that go through the VIP to one
@@ -69,14 +88,14 @@ func healthOf(o Observed, id desired.ServerKey, checks []config.Check) *Health {
 	h := &Health{State: s.State, Since: s.Since, Flapping: s.Flapping, Error: s.Error, Weight: verdict.Weight, Checks: []Check{}}
 	for i, c := range checks {
 		if i < len(keys) {
-			h.Checks = append(h.Checks, check(c, o.Health.Snapshot[keys[i]]))
+			h.Checks = append(h.Checks, checkOf(c, o.Health.Snapshot[keys[i]]))
 		}
 	}
 	return h
 }
 
-func check(c config.Check, s health.Status) Check {
-	return Check{Name: c.Name, What: s.Name, State: s.State, Since: s.Since, Flapping: s.Flapping, Last: s.Last, Output: s.Output}
+func checkOf(c config.Check, s health.Status) Check {
+	return Check{Name: c.Name, What: s.Name, State: s.State, Since: s.Since, Flapping: s.Flapping, Last: probeOf(s.Last), Output: s.Output}
 }
 
 // ProbesOf gives the checks of a real server by its names, without their probes;
@@ -93,9 +112,9 @@ func ProbesOf(c *config.Config, h desired.Health, virtual, server string) []Prob
 				for i, k := range keys[:min(len(keys), len(r.Checks))] {
 					list = append(list, Probes{
 						Service: key,
-						Check:   check(r.Checks[i], h.Snapshot[k]),
+						Check:   checkOf(r.Checks[i], h.Snapshot[k]),
 						Timing:  r.Checks[i].Timing.String(),
-						Probes:  []health.Probe{},
+						Probes:  []Probe{},
 						Key:     k,
 					})
 				}

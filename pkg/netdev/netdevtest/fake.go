@@ -5,6 +5,7 @@ package netdevtest
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -153,6 +154,21 @@ func (f *Fake) fail(op, what string) error {
 		return fmt.Errorf("%s %s: %w", op, what, err)
 	}
 	return nil
+}
+
+// Source is netdev.Devices.Source for hosts in the networks of the addresses.
+func (f *Fake) Source(to netip.Addr) (netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("source", to.String()); err != nil {
+		return netip.Addr{}, err
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(f.addresses), lvs.AddressKey.Compare) {
+		if key.Prefix.Contains(to) {
+			return key.Prefix.Addr(), nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("find the route to %s: %w", to, unix.ENETUNREACH)
 }
 
 // Detours is netdev.Devices.Detours; want is not looked at.
