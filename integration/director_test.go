@@ -92,9 +92,11 @@ func (d *director) stop() {
 	}
 }
 
+func (d *director) client() *control.Client { return control.Dial(d.socket()) }
+
 func (d *director) reload() control.Reloaded {
 	d.t.Helper()
-	done, err := control.Dial(d.socket()).Reload(d.t.Context())
+	done, err := d.client().Reload(d.t.Context())
 	if err != nil {
 		d.t.Fatalf("reload: %v", err)
 	}
@@ -103,7 +105,7 @@ func (d *director) reload() control.Reloaded {
 
 func (d *director) status() status.Status {
 	d.t.Helper()
-	return labtest.Must(control.Dial(d.socket()).Status(d.t.Context()))(d.t)
+	return labtest.Must(d.client().Status(d.t.Context()))(d.t)
 }
 
 // plan gives what the director would change now, a line for each operation.

@@ -128,6 +128,10 @@ func forbidden(importer, imported string) string {
 		return "an edge of the kernel knows nothing of what decides"
 	case under(edges, importer) && under(edges, imported) && !within(imported, importer) && !isTest:
 		return "the edges of the kernel do not know each other"
+	// config does import health: a check's keys in the file are the fields of its
+	// spec, and times and quorum are health's too. The other way there is nothing.
+	case within(importer, "pkg/health") && !within(imported, "pkg/health"):
+		return "health knows nothing of who asks for it"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):

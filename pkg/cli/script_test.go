@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -168,6 +171,25 @@ func (a answers) Reload(context.Context) (control.Reloaded, error) {
 	}
 	return control.Reloaded{Director: "lb1", Operations: 3, Errors: []string{}}, nil
 }
+
+// Probes tells of web/web1 only.
+func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
+	if virtual+"/"+server != "web/web1" {
+		return nil, errors.New("the configuration has no server " + virtual + "/" + server + " with checks")
+	}
+	at := time.Date(2026, 3, 1, 2, 59, 0, 0, time.UTC)
+	return []status.Probes{{
+		Service: lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80")),
+		Check:   status.Check{Name: "check", What: "http 10.0.0.1:80", State: health.Down, Since: at, Output: "one\ntwo\n"},
+		Timing:  "every 5s/1s timeout 3s rise 2 fall 2",
+		Probes: []status.Probe{
+			{At: at, Seconds: 0.001234567, OK: true},
+			{At: at.Add(time.Second), Seconds: 3, Error: "connect 10.0.0.1:80: no answer in time"},
+		},
+	}}, nil
+}
+
+func (answers) Health(context.Context) (control.Health, error) { return control.Health{}, nil }
 
 func sample() status.Status {
 	now := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)

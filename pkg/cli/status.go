@@ -17,13 +17,24 @@ import (
 func newStatus(p *paths) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "status",
+		Use:   "status [SERVICE/SERVER]",
 		Short: "Show virtual services and real servers as the kernel has them",
 		Long: `Show every virtual service with its real servers, weights, connections and rates.
 A running director adds what it knows; where none runs, the kernel is read
-directly, which needs root.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+directly, which needs root. With SERVICE/SERVER, the names in the configuration,
+the latest probes of that server's checks are shown, with what came of them.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				list, err := p.probes(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(p.env.Out, list)
+				}
+				return printProbes(p.env.Out, list)
+			}
 			s, err := p.status(cmd.Context())
 			if err != nil {
 				return err

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -40,6 +42,10 @@ func TestStatusText(t *testing.T) {
 		{"starting", func(s *status.Status) { s.Daemon.Checked, s.Daemon.InStep = time.Time{}, false }},
 		{"trouble", trouble},
 		{"services", func(s *status.Status) { s.Services = services() }},
+		{"health", func(s *status.Status) {
+			s.Services = []status.Service{checkedService(s.Time)}
+			s.Helpers = []status.Helper{{Virtual: "web", Server: "web1"}}
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := sample()
@@ -103,6 +109,32 @@ func services() []status.Service {
 	foreign := status.Service{Present: true, Scheduler: "rr", Service: key(lvs.TCP, "192.0.2.25:25"),
 		Servers: []status.Server{server("", "10.0.0.1:25", 7, 0)}}
 	return []status.Service{busy, long, mark, foreign}
+}
+
+// checkedService has a server in each state of health.
+func checkedService(now time.Time) status.Service {
+	at := now.Add(-90 * time.Second)
+	ok := status.Probe{At: now, Seconds: 0.001234567, OK: true}
+	bad := status.Probe{At: now, Seconds: 1, Error: "connect 10.0.0.2:80: connection refused"}
+	s := status.Service{
+		Virtual: "web", Service: key(lvs.TCP, "192.0.2.1:80"), Present: true, Scheduler: "wrr", QuorumLost: true, Ignoring: true,
+	}
+	for i, h := range []status.Health{
+		{State: health.Up, Since: at, Checks: []status.Check{{Last: ok}}},
+		{State: health.Up, Since: at, Flapping: true, Checks: []status.Check{{Last: ok}, {Last: bad}}},
+		{State: health.Down, Since: at, Error: bad.Error, Checks: []status.Check{{Last: bad}}},
+		{State: health.Unknown, Since: at, Checks: []status.Check{{}}},
+	} {
+		r := server(fmt.Sprintf("web%d", i+1), fmt.Sprintf("10.0.0.%d:80", i+1), 1, 1)
+		r.Health = &h
+		s.Servers = append(s.Servers, r)
+	}
+	gone := server("web5", "10.0.0.5:80", 0, 1)
+	gone.Present, gone.Health = false, &status.Health{State: health.Down, Since: at, Error: bad.Error}
+	missing := server("web6", "10.0.0.6:80", 0, 1)
+	missing.Present, missing.Health = false, &status.Health{State: health.Up, Since: at}
+	s.Servers = append(s.Servers, gone, missing)
+	return s
 }
 
 func TestSize(t *testing.T) {

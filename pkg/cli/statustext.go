@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -16,6 +17,9 @@ func printStatus(w io.Writer, s status.Status) error {
 	var b strings.Builder
 	printHead(&b, s)
 	printServices(&b, s)
+	if n := len(s.Helpers); n > 0 {
+		fmt.Fprintf(&b, "%s for checks through the VIP\n", count(n, "helper service"))
+	}
 	for _, v := range s.VIPs {
 		presence := "present"
 		if !v.Present {
@@ -82,10 +86,10 @@ func printServices(b *strings.Builder, s status.Status) {
 	t := table{{"SERVICE / SERVER", "ADDRESS", "METHOD", "WEIGHT", "ACTIVE", "INACTIVE", "CONN/S", "IN/S", "OUT/S"}}
 	for _, v := range s.Services {
 		t = append(t, row([]string{orElse(v.Virtual, stranger), v.Service.String(), method(v), ""},
-			v.Active, v.Inactive, v.Rates, note(!v.Present, "MISSING")))
+			v.Active, v.Inactive, v.Rates, serviceNotes(v)))
 		for _, r := range v.Servers {
 			t = append(t, row([]string{"  " + orElse(r.Name, "-"), r.Address.String(), orElse(r.Tunnel, r.Forwarding), weight(r)},
-				uint64(r.Active), uint64(r.Inactive), r.Rates, serverNote(v, r)))
+				uint64(r.Active), uint64(r.Inactive), r.Rates, serverNote(s.Time, v, r)))
 		}
 	}
 	t.print(b, 3)
@@ -115,8 +119,10 @@ func weight(r status.Server) string {
 	return fmt.Sprintf("%d (of %d)", r.Weight, r.Configured)
 }
 
-func serverNote(s status.Service, r status.Server) string {
+func serverNote(now time.Time, s status.Service, r status.Server) string {
 	switch {
+	case r.Health != nil && (r.Present || r.Health.State != health.Up):
+		return healthNote(now, r.Health)
 	case !r.Present:
 		return "MISSING"
 	case r.Fallback:

@@ -17,14 +17,24 @@ func decodeTable(p *problems, n *node, into raw, expected string) {
 		p.add(n.pos, expected, "%s is %s", n.path, n.kind())
 		return
 	}
-	fields, v := fieldsOf(into), reflect.ValueOf(into).Elem()
+	f, v := fieldsOf(into), reflect.ValueOf(into).Elem()
+	decodeKeys(p, n, f.names, func(name string) raw {
+		if index, ok := f.byName[name]; ok {
+			return v.FieldByIndex(index).Addr().Interface().(raw)
+		}
+		return nil
+	})
+}
+
+// decodeKeys reads the keys of a table into what into gives for each; nil is for
+// one that is not known.
+func decodeKeys(p *problems, n *node, known []string, into func(name string) raw) {
 	for _, name := range n.names() {
-		child := n.table[name]
-		if index, ok := fields.byName[name]; ok {
-			v.FieldByIndex(index).Addr().Interface().(raw).decode(p, child)
+		if field := into(name); field != nil {
+			field.decode(p, n.table[name])
 			continue
 		}
-		unknownKey(p, n, child, name, fields.names)
+		unknownKey(p, n, n.table[name], name, known)
 	}
 }
 

@@ -83,6 +83,8 @@ type checker struct {
 	resolver Resolver
 	hosts    map[string]answer
 	claims   map[lvs.ServiceKey]claim
+
+	checkDefaults checkNodes // of [defaults]
 }
 
 // config checks one table after the other. It goes on after a problem, so that

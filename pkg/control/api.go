@@ -9,6 +9,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -18,6 +20,16 @@ type Director interface {
 	// Reload reads the configuration again and returns when the kernel was
 	// compared with it. A Refused means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
+	// Probes gives the latest probes of the checks of one real server.
+	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
+	// Health gives what all checks say, for whoever plans another configuration.
+	Health(context.Context) (Health, error)
+}
+
+// Health is what a director's checks say.
+type Health struct {
+	Snapshot health.Snapshot         `json:"snapshot"`    // by the keys of the checks
+	Lost     map[lvs.ServiceKey]bool `json:"quorum_lost"` // for each service
 }
 
 // Reloaded is what a reload came to.
@@ -64,6 +76,8 @@ func (f failure) err() error {
 const (
 	statusPath = "/v1/status"
 	reloadPath = "/v1/reload"
+	healthPath = "/v1/health"
+	probesPath = "/v1/probes" // ?virtual=NAME&server=NAME
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

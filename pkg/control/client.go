@@ -64,6 +64,21 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return r, err
 }
 
+// Probes asks for the latest probes of the checks of one real server.
+func (c *Client) Probes(ctx context.Context, virtual, server string) ([]status.Probes, error) {
+	var list []status.Probes
+	query := url.Values{"virtual": {virtual}, "server": {server}}
+	err := c.call(ctx, statusTime, http.MethodGet, probesPath+"?"+query.Encode(), &list)
+	return list, err
+}
+
+// Health asks for what the director's checks say.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	var h Health
+	err := c.call(ctx, statusTime, http.MethodGet, healthPath, &h)
+	return h, err
+}
+
 func (c *Client) call(ctx context.Context, limit time.Duration, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

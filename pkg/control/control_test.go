@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +16,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -41,6 +45,17 @@ type fake struct {
 
 func (f fake) Status(ctx context.Context) (status.Status, error) { return f.status(ctx) }
 func (f fake) Reload(ctx context.Context) (Reloaded, error)      { return f.reload(ctx) }
+
+// Probes tells of one check that is called like the server.
+func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
+	return []status.Probes{{Service: lvs.MarkKey(1, lvs.IPv4), Timing: virtual, Check: status.Check{Name: server}}}, nil
+}
+
+// Health tells of one check.
+func (f fake) Health(context.Context) (Health, error) {
+	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
+	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
+}
 
 // named is a director that has a name and nothing to do.
 func named(name string) fake {
@@ -93,6 +108,15 @@ func TestRoundTrip(t *testing.T) {
 	reloaded, err := Dial(path).Reload(t.Context())
 	if diff := cmp.Diff(Reloaded{Director: "lb1", Operations: 3}, reloaded); diff != "" || err != nil {
 		t.Errorf("reload: %v (-want +got):\n%s", err, diff)
+	}
+	probes, err := Dial(path).Probes(t.Context(), "a&b", "c/d")
+	if err != nil || len(probes) != 1 || probes[0].Timing != "a&b" || probes[0].Check.Name != "c/d" {
+		t.Errorf("probes: %+v, %v", probes, err)
+	}
+	h, err := Dial(path).Health(t.Context())
+	wantHealth, _ := d.Health(t.Context())
+	if diff := cmp.Diff(wantHealth, h, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" || err != nil {
+		t.Errorf("health: %v (-want +got):\n%s", err, diff)
 	}
 	stop()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -135,6 +135,14 @@ func (s *Server) handler(ctx context.Context) http.Handler {
 		done, err := s.director.Reload(ctx)
 		reply(w, done, err)
 	})
+	mux.HandleFunc("GET "+probesPath, func(w http.ResponseWriter, r *http.Request) {
+		list, err := s.director.Probes(r.Context(), r.FormValue("virtual"), r.FormValue("server"))
+		reply(w, list, err)
+	})
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, r *http.Request) {
+		h, err := s.director.Health(r.Context())
+		reply(w, h, err)
+	})
 	return mux
 }
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -46,6 +45,7 @@ type Director struct {
 	options    Options
 	view       view
 	reconciler *reconcile.Reconciler
+	judge      *judge
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -55,7 +55,7 @@ type Director struct {
 
 // force is the configuration in force and how it came to be that.
 type force struct {
-	config  *config.Config
+	aim
 	loaded  time.Time
 	refused string // why the last reload was, or ""
 }
@@ -100,7 +100,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d := newDirector(o, cfg, reader.view(), reconcile.New(k.edges(), ledger, o.Log, goal(cfg)))
+	a, err := newAim(cfg, reader.view().source)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log)
+	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
@@ -111,9 +116,10 @@ func Run(ctx context.Context, o Options) error {
 	return d.run(ctx, server, hangups, files)
 }
 
-func newDirector(o Options, c *config.Config, v view, r *reconcile.Reconciler) *Director {
+func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *Director {
 	now := time.Now()
-	return &Director{options: o, view: v, reconciler: r, started: now, force: force{config: c, loaded: now}}
+	j.checker.Update(a.checks.Wanted)
+	return &Director{options: o, view: v, judge: j, reconciler: r, started: now, force: force{aim: a, loaded: now}}
 }
 
 // load reads a configuration. Reading a large one takes ten times the memory
@@ -121,28 +127,6 @@ func newDirector(o Options, c *config.Config, v view, r *reconcile.Reconciler) *
 func load(ctx context.Context, path string) (*config.Config, error) {
 	defer debug.FreeOSMemory()
 	return config.Load(ctx, path, resolver)
-}
-
-// goal is what a configuration asks of the reconciler.
-func goal(c *config.Config) reconcile.Goal {
-	return reconcile.Goal{
-		Desire:    remembered(func(host desired.Host) lvs.State { return desired.Build(c, host) }),
-		Resync:    c.Director.Resync,
-		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
-	}
-}
-
-// remembered builds the state anew only for another host than the last time: on
-// most rounds of a large configuration nothing has changed.
-func remembered(build func(desired.Host) lvs.State) reconcile.Desire {
-	var last map[lvs.AddressKey]lvs.Address
-	var state lvs.State
-	return func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-		if last == nil || !maps.Equal(last, addresses) {
-			last, state = addresses, build(desired.Host{Addresses: addresses})
-		}
-		return state
-	}
 }
 
 // run runs the tasks until one fails or the director is told to stop.
@@ -158,8 +142,9 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		d.reconciler.Run(ctx, func() { notify("READY=1") })
 		return nil
 	})
+	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
 	tasks.Go(func() error { return server.Run(ctx) })
-	tasks.Go(func() error { return netdev.Watch(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	tasks.Go(func() error {
@@ -181,7 +166,7 @@ func (d *Director) stop() error {
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{
-		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return desired.Build(&config.Config{}, desired.Host{}) },
+		Desire: func(lvs.State) lvs.State { return desired.Build(&config.Config{}, desired.Input{}) },
 	})
 	// The context that stopped the director has ended; this one bounds its last act.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

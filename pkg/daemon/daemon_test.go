@@ -78,10 +78,13 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, c, view{r.table, devices},
+	v, j := view{r.table, devices}, newJudge(log)
+	a, err := newAim(c, v.source)
+	must(t, err)
+	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
-			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Sysctls: sysctls, Modules: r.modules,
-		}, ledger, log, goal(c)))
+			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
+		}, ledger, log, a.goal(j)))
 	server, err := control.Listen(r.socket(), r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)

@@ -98,6 +98,7 @@ func (k *kernel) edges() reconcile.Kernel {
 		Table:    k.services,
 		Devices:  k.devices,
 		Firewall: k.rules,
+		Detours:  &detours{Devices: k.devices, used: true},
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
 	}

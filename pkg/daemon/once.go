@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -31,7 +33,16 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Plan()
+	// Where a director runs, its checks know how the servers are.
+	h, err := control.Dial(socketIn(c.Director.StateDir)).Health(ctx)
+	if err != nil && !errors.Is(err, control.ErrNotRunning) {
+		return reconcile.Round{}, err
+	}
+	r, err := once(k, ledger, c, h)
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	round := r.Plan()
 	return round, round.Err
 }
 
@@ -59,7 +70,11 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Round(ctx)
+	r, err := once(k, ledger, c, control.Health{})
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	round := r.Round(ctx)
 	return round, undone(&round)
 }
 
@@ -72,6 +87,20 @@ func undone(round *reconcile.Round) error {
 	return errors.New(strings.Join(problems(round), "\n"))
 }
 
+// once is a reconciler without a daemon, which knows of the servers' health what
+// it is told. A server with checks of which it knows nothing stays as the kernel
+// has it; a new one waits.
+func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Health) (*reconcile.Reconciler, error) {
+	a, err := newAim(c, k.view().source)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	j := newJudge(log)
+	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
+	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
+}
+
 // Status reads the kernel where no daemon runs. A configuration gives the
 // services their names; without one all of them are nameless.
 func Status(ctx context.Context, c *config.Config, version string) (status.Status, error) {
@@ -80,5 +109,5 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	return t.view().status(c, version)
+	return t.view().status(c, version, status.Observed{})
 }

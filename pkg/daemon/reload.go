@@ -47,14 +47,19 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	if err == nil {
 		err = unchangeable(d.current(), c)
 	}
+	var a aim
+	if err == nil {
+		a, err = newAim(c, d.view.source)
+	}
 	if err != nil {
 		d.refuse(err)
 		return nil, nil, err
 	}
 	d.mu.Lock()
-	d.force = force{config: c, loaded: time.Now()}
+	d.force = force{aim: a, loaded: time.Now()}
 	d.mu.Unlock()
-	return c, d.reconciler.Aim(goal(c)), nil
+	d.judge.checker.Update(a.checks.Wanted)
+	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 
 func (d *Director) refuse(err error) {

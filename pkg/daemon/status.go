@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -16,7 +18,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
 	f := d.force
 	d.mu.Unlock()
-	s, err := d.view.status(f.config, d.options.Version)
+	s, err := d.view.status(f.config, d.options.Version, d.judge.observed(f.aim))
 	if err != nil {
 		return status.Status{}, err
 	}
@@ -45,11 +47,22 @@ type view struct {
 	}
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)
+		Path(to netip.Addr) (netdev.Path, error)
 	}
 }
 
-// status reads the kernel without a daemon's help.
-func (v view) status(c *config.Config, version string) (status.Status, error) {
+// source is the address from which packets to a real server leave, the zero Addr
+// if there is no way to it now.
+func (v view) source(server netip.Addr) netip.Addr {
+	path, err := v.devices.Path(server)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return path.Source
+}
+
+// status reads the kernel, and adds what a daemon knows.
+func (v view) status(c *config.Config, version string, o status.Observed) (status.Status, error) {
 	services, err := v.services.Services()
 	if err != nil {
 		return status.Status{}, err
@@ -62,7 +75,8 @@ func (v view) status(c *config.Config, version string) (status.Status, error) {
 	if err != nil {
 		return status.Status{}, err
 	}
-	s := status.Build(c, status.Observed{Services: services, Stats: stats, Addresses: addresses})
+	o.Services, o.Stats, o.Addresses = services, stats, addresses
+	s := status.Build(c, o)
 	s.Version, s.Time = version, time.Now()
 	return s, nil
 }

@@ -74,7 +74,7 @@ func TestServices(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			state := desired.Build(&config.Config{Virtual: []config.Virtual{tt.virtual}}, desired.Host{})
+			state := desired.Build(&config.Config{Virtual: []config.Virtual{tt.virtual}}, desired.Input{})
 			if diff := cmp.Diff(tt.want, render(state.Services)); diff != "" {
 				t.Errorf("services (-want +got):\n%s", diff)
 			}
@@ -101,7 +101,7 @@ func TestNetmask(t *testing.T) {
 	six := virtual(tcp("[2001:db8::1]:80"), backend("2001:db8::2", lvs.DR, 1))
 	masked := virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))
 	masked.Netmask = 24
-	state := desired.Build(&config.Config{Virtual: []config.Virtual{six, masked}}, desired.Host{})
+	state := desired.Build(&config.Config{Virtual: []config.Virtual{six, masked}}, desired.Input{})
 	for _, tt := range []struct {
 		key  lvs.ServiceKey
 		want uint8
@@ -164,7 +164,7 @@ func TestSysctls(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			state := desired.Build(&tt.config, tt.host)
+			state := desired.Build(&tt.config, desired.Input{Host: tt.host})
 			for _, key := range slices.Sorted(maps.Keys(state.Sysctls)) {
 				got = append(got, key+"="+state.Sysctls[key].Value)
 			}
@@ -181,7 +181,7 @@ func TestRulesAndModules(t *testing.T) {
 	state := desired.Build(&config.Config{
 		Virtual:    []config.Virtual{ftp},
 		Masquerade: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
-	}, desired.Host{})
+	}, desired.Input{})
 	if diff := cmp.Diff([]string{"ip_vs", "ip_vs_ftp"}, state.Modules); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}

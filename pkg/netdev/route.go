@@ -19,6 +19,7 @@ type Route struct {
 type Path struct {
 	Interface string
 	Via       netip.Addr // the gateway; invalid if the destination is on the link
+	Source    netip.Addr // the host's address that the packet leaves with if it asks for no other
 	Local     bool       // the destination is the host itself
 }
 
@@ -38,7 +39,8 @@ func (d *Devices) Path(dst netip.Addr) (Path, error) {
 		return Path{}, fmt.Errorf("find the interface of the route to %s: %w", dst, err)
 	}
 	via, _ := netip.AddrFromSlice(r.Gw)
-	return Path{Interface: l.Attrs().Name, Via: via, Local: r.Type == unix.RTN_LOCAL}, nil
+	source, _ := netip.AddrFromSlice(r.Src)
+	return Path{Interface: l.Attrs().Name, Via: via, Source: source.Unmap(), Local: r.Type == unix.RTN_LOCAL}, nil
 }
 
 // AddRoute adds a route. It is unix.EEXIST if there is one to the destination.

@@ -66,3 +66,11 @@ type Address struct {
 }
 
 func (o Address) String() string { return fmt.Sprintf("%s address %s", o.Verb, o.AddressKey) }
+
+// Detour makes or ends a detour.
+type Detour struct {
+	Verb lvs.Verb
+	lvs.Detour
+}
+
+func (o Detour) String() string { return fmt.Sprintf("%s detour over lo: %s", o.Verb, o.Detour) }

@@ -20,8 +20,9 @@ import (
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
-// Desire gives the desired state for a host with these addresses.
-type Desire func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
+// Desire gives the desired state for a kernel with these addresses and services;
+// there are no services if the table could not be read.
+type Desire func(observed lvs.State) lvs.State
 
 // Goal is what the rounds lead to.
 type Goal struct {
@@ -237,8 +238,10 @@ func (r *Reconciler) look(goal Goal) Round {
 		round.Err = err
 		return round
 	}
-	round.Want = goal.Desire(host.Addresses)
+	errTable := r.kernel.observeTable(&host)
+	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
+	round.Err = errors.Join(errTable, round.Err)
 	if round.Err == nil {
 		r.ledger.prune(round.Want, round.Have)
 	}

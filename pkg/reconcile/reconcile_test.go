@@ -90,7 +90,7 @@ func (m *machine) restart() {
 		m.t.Fatal(err)
 	}
 	kernel := reconcile.Kernel{
-		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Sysctls: m.sysctls, Modules: modules{},
+		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Detours: m.devices, Sysctls: m.sysctls, Modules: modules{},
 	}
 	log := slog.New(slog.NewTextHandler(m.log, nil))
 	m.Reconciler = reconcile.New(kernel, ledger, log, m.goal())
@@ -98,7 +98,7 @@ func (m *machine) restart() {
 
 func (m *machine) goal() reconcile.Goal {
 	return reconcile.Goal{
-		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return m.want },
+		Desire: func(lvs.State) lvs.State { return m.want },
 		Resync: 30 * time.Second,
 	}
 }
@@ -410,7 +410,7 @@ func TestAimGivesTheFirstRoundOfTheGoal(t *testing.T) {
 		for weight := range int32(3) {
 			want := everything(server("10.0.0.2:80", weight+1))
 			goal := m.goal()
-			goal.Desire = func(map[lvs.AddressKey]lvs.Address) lvs.State { return want }
+			goal.Desire = func(lvs.State) lvs.State { return want }
 			first := m.Aim(goal)
 			synctest.Wait() // the round is over before anybody asks for it
 			if round := <-first; len(round.Results) == 0 || len(round.Want.Services) != 1 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -23,6 +24,7 @@ type Status struct {
 	Time     time.Time `json:"time"`     // when the kernel was read
 	Daemon   *Daemon   `json:"daemon"`   // null when none runs
 	Services []Service `json:"services"` // those of the configuration by name, then the kernel's others
+	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
@@ -60,9 +62,11 @@ type Service struct {
 	Engine      string         `json:"engine"`              // of persistence, or ""
 	Active      uint64         `json:"active"`              // connections now, of all its servers
 	Inactive    uint64         `json:"inactive"`
-	Counters    Traffic        `json:"counters"` // since the kernel has it
-	Rates       Traffic        `json:"rates"`    // per second, the kernel's own estimate
-	Servers     []Server       `json:"servers"`  // those of the configuration, fallbacks in use, then others
+	Counters    Traffic        `json:"counters"`         // since the kernel has it
+	Rates       Traffic        `json:"rates"`            // per second, the kernel's own estimate
+	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
+	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
+	Servers     []Server       `json:"servers"`          // those of the configuration, fallbacks in use, then others
 }
 
 // Server is one real server of a service.
@@ -82,6 +86,7 @@ type Server struct {
 	Persistent uint32         `json:"persistent"`
 	Counters   Traffic        `json:"counters"`
 	Rates      Traffic        `json:"rates"`
+	Health     *Health        `json:"health"` // null for a server without checks, and where no daemon runs
 }
 
 // Traffic is a set of counters, or of their rates per second.
@@ -105,6 +110,8 @@ type Observed struct {
 	Services  []lvs.Service
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
+	Health    desired.Health  // zero where no daemon runs
+	Verdict   desired.Verdict // zero where no daemon runs
 }
 
 // Build lays configuration and kernel side by side: first the services of the
@@ -117,6 +124,7 @@ func Build(c *config.Config, o Observed) Status {
 	s := Status{
 		Director: c.Director.Name,
 		Services: []Service{},
+		Helpers:  helpers(c, kernel),
 		VIPs:     vips(c, o.Addresses),
 		Warnings: Warnings(c, o.Addresses),
 	}
@@ -127,11 +135,11 @@ func Build(c *config.Config, o Observed) Status {
 			if !ok {
 				have = lvs.Service{Key: key, Settings: v.Settings}
 			}
-			s.Services = append(s.Services, service(v, have, ok, o.Stats[key]))
+			s.Services = append(s.Services, service(v, have, ok, o))
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(kernel), lvs.ServiceKey.Compare) {
-		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o.Stats[key]))
+		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o))
 	}
 	return s
 }
@@ -170,7 +178,8 @@ func vips(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []VIP {
 	return list
 }
 
-func service(v config.Virtual, have lvs.Service, present bool, stats lvs.ServiceStats) Service {
+func service(v config.Virtual, have lvs.Service, present bool, o Observed) Service {
+	stats, verdict := o.Stats[have.Key], o.Verdict.Services[have.Key]
 	s := Service{
 		Virtual:     v.Name,
 		Service:     have.Key,
@@ -182,7 +191,9 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 		Engine:      have.Engine,
 		Counters:    Traffic(stats.Counters),
 		Rates:       Traffic(stats.Rates),
-		Servers:     servers(v, have, stats),
+		QuorumLost:  verdict.Lost,
+		Ignoring:    verdict.Ignoring,
+		Servers:     servers(v, have, o),
 	}
 	for _, server := range s.Servers {
 		s.Active += uint64(server.Active)
@@ -193,7 +204,8 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 
 // servers gives the configured real servers by name, then the fallbacks that
 // are in use, then those that only the kernel has.
-func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Server {
+func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
+	stats := o.Stats[have.Key]
 	kernel := map[netip.AddrPort]lvs.Server{}
 	for _, s := range have.Servers {
 		kernel[s.Key] = s
@@ -212,6 +224,7 @@ func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Serve
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
+		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}
 	for _, r := range v.Real {

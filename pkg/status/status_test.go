@@ -15,6 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/desired"
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/health/check"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -48,6 +51,48 @@ func carried(prefix string) map[lvs.AddressKey]lvs.Address {
 	return map[lvs.AddressKey]lvs.Address{key: {AddressKey: key}}
 }
 
+type build struct {
+	name     string
+	config   config.Config
+	observed Observed
+}
+
+// checked is a service with a check through the VIP, of which one server fails.
+func checked() build {
+	v := virtual("web", []config.Real{real("web1", "10.0.0.1", 1), real("web2", "10.0.0.2", 2)}, web4)
+	for i := range v.Real {
+		v.Real[i].Checks = []config.Check{{Name: "check", Spec: &check.HTTP{}, Timing: health.Timing{}.WithDefaults(), ViaVIP: true}}
+	}
+	b := build{name: "health", config: config.Config{Virtual: []config.Virtual{v}}}
+	checks, _ := desired.ChecksOf(&b.config, func(netip.Addr) netip.Addr { return netip.Addr{} })
+	b.observed.Services = []lvs.Service{service4(inKernel("10.0.0.1:80", 1), inKernel("10.0.0.2:80", 0))}
+	b.observed.Services = append(b.observed.Services, lvs.Service{Key: desired.Helpers(&b.config)[0].Service})
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	snapshot := health.Snapshot{
+		checks.Wanted[0].Key: {Name: checks.Wanted[0].Name, State: health.Up, Since: at, Last: health.Probe{At: at, Duration: time.Millisecond, OK: true}},
+		checks.Wanted[1].Key: {Name: checks.Wanted[1].Name, State: health.Down, Since: at, Flapping: true, Output: "hm",
+			Last: health.Probe{At: at, Duration: time.Second, Error: "no answer in time"}},
+	}
+	b.observed.Health = desired.Health{Checks: checks.Of, Snapshot: snapshot}
+	b.observed.Verdict = desired.Judge(&b.config, desired.Input{Health: b.observed.Health})
+	return b
+}
+
+func TestProbesOf(t *testing.T) {
+	b := checked()
+	got := ProbesOf(&b.config, b.observed.Health, "web", "web2")
+	if len(got) != 1 || got[0].Check.State != health.Down || got[0].Key == "" || got[0].Probes == nil {
+		t.Errorf("got %+v", got)
+	}
+	got[0].Add([]health.Probe{{Duration: time.Second}})
+	if len(got[0].Probes) != 1 || got[0].Probes[0].Seconds != 1 {
+		t.Errorf("got %+v", got[0].Probes)
+	}
+	if got := ProbesOf(&b.config, b.observed.Health, "web", "web3"); got != nil {
+		t.Errorf("of nobody: got %+v", got)
+	}
+}
+
 // Each case has a golden file in testdata with the status as `lvsd status --json`
 // prints it.
 func TestBuild(t *testing.T) {
@@ -57,11 +102,7 @@ func TestBuild(t *testing.T) {
 	tunnel := lvs.Server{Key: netip.MustParseAddrPort("10.0.0.1:80"), ServerSettings: lvs.ServerSettings{
 		Forwarding: lvs.TUN, Tunnel: lvs.Tunnel{Type: lvs.GUE, Port: 6080}, Weight: 3, Upper: 9, Lower: 4,
 	}}
-	for _, test := range []struct {
-		name     string
-		config   config.Config
-		observed Observed
-	}{
+	for _, test := range []build{
 		{name: "nothing"},
 		{
 			name:     "as-configured",
@@ -91,6 +132,7 @@ func TestBuild(t *testing.T) {
 				service4(inKernel("10.0.0.1:80", 1)),
 			}},
 		},
+		checked(),
 		{
 			name: "everything",
 			config: config.Config{

@@ -21,7 +21,7 @@ import (
 // goroutines.
 type Fake struct {
 	// Fail is asked before each operation, with its name (interfaces, list, add,
-	// delete, announce, add tunnel, set up, …) and what it is about; an error makes the operation fail
+	// delete, announce, add tunnel, set up, add detour, …) and what it is about; an error makes the operation fail
 	// without an effect. It is to be set before the Fake is used.
 	Fail func(op, what string) error
 
@@ -35,11 +35,16 @@ type Fake struct {
 	tunnels   map[string]netdev.Tunnel
 	ports     []netdev.GUEPort
 	routes    []netdev.Route
+	detours   map[lvs.Detour]bool
 }
 
 // New returns a Fake with these interfaces, all up, and no address.
 func New(names ...string) *Fake {
-	f := &Fake{addresses: map[lvs.AddressKey]lvs.Address{}, tunnels: map[string]netdev.Tunnel{}}
+	f := &Fake{
+		addresses: map[lvs.AddressKey]lvs.Address{},
+		tunnels:   map[string]netdev.Tunnel{},
+		detours:   map[lvs.Detour]bool{},
+	}
 	for i, name := range names {
 		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true, MTU: 1500, MAC: fmt.Sprintf("02:ff:00:00:00:%02x", i+1)})
 	}
@@ -159,5 +164,37 @@ func (f *Fake) fail(op, what string) error {
 	if err := f.Fail(op, what); err != nil {
 		return fmt.Errorf("%s %s: %w", op, what, err)
 	}
+	return nil
+}
+
+// Detours is netdev.Devices.Detours; want is not looked at.
+func (f *Fake) Detours(map[lvs.Detour]bool) (map[lvs.Detour]bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("detours", ""); err != nil {
+		return nil, err
+	}
+	return maps.Clone(f.detours), nil
+}
+
+// AddDetour is netdev.Devices.AddDetour.
+func (f *Fake) AddDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("add detour", d.String()); err != nil {
+		return err
+	}
+	f.detours[d] = true
+	return nil
+}
+
+// DeleteDetour is netdev.Devices.DeleteDetour.
+func (f *Fake) DeleteDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("delete detour", d.String()); err != nil {
+		return err
+	}
+	delete(f.detours, d)
 	return nil
 }
