@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -150,8 +151,19 @@ func render(cfg *Config) string {
 		fmt.Fprintf(&b, "masquerade %s\n", p)
 	}
 	fmt.Fprintf(&b, "timeouts %s\n", cfg.Timeouts)
+	for _, r := range cfg.Notify {
+		fmt.Fprintf(&b, "notify %s\n  %s\n", r.Name, asJSON(r))
+	}
 	for _, f := range cfg.Files {
 		fmt.Fprintf(&b, "file %s\n", f)
 	}
 	return b.String()
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
