@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// timeForm has the zone: readers and directors may be far apart.
+const timeForm = time.DateTime + " MST"
+
 // Headline says what happened in a few words.
 func (e Event) Headline() string {
 	still := ""
@@ -69,7 +72,7 @@ func (e Event) Text() string {
 	}
 	switch {
 	case e.Reminder:
-		text += fmt.Sprintf(" (since %s)", e.Time.Format(time.DateTime))
+		text += fmt.Sprintf(" (since %s)", e.Time.Format(timeForm))
 	case e.From != "" && !e.Since.IsZero():
 		text += fmt.Sprintf(" (was %s for %s)", e.From, e.Time.Sub(e.Since).Round(time.Second))
 	case e.From != "":
@@ -115,7 +118,7 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 func (m Message) Text() string {
 	var b strings.Builder
 	for _, e := range m.Events {
-		fmt.Fprintf(&b, "%s  %s\n", e.Time.Format(time.DateTime), strings.ReplaceAll(e.Text(), "\n", "\n  "))
+		fmt.Fprintf(&b, "%s  %s\n", e.Time.Format(timeForm), strings.ReplaceAll(e.Text(), "\n", "\n  "))
 	}
 	if m.Lost > 0 {
 		fmt.Fprintf(&b, "not told: %d earlier events\n", m.Lost)
