@@ -200,7 +200,7 @@ func TestRepeat(t *testing.T) {
 		o.Tell(notice.Event{Kind: notice.ServiceDown, Virtual: "web"}) // not wanted
 		time.Sleep(30 * time.Minute)
 		o.Tell(down("b"))
-		time.Sleep(2 * time.Hour)
+		time.Sleep(135 * time.Minute)
 		o.Tell(up("a"))
 		time.Sleep(time.Hour)
 		o.Tell(up("b"))
