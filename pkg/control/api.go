@@ -7,6 +7,7 @@ package control
 import (
 	"context"
 
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -16,6 +17,9 @@ type Director interface {
 	// Reload reads the configuration again and returns when the kernel was
 	// compared with it. An error means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
+	// TestNotify sends a test message to the receiver with a name, or to all if it
+	// is "".
+	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
 }
 
 // Reloaded is what a reload came to.
@@ -28,4 +32,5 @@ type Reloaded struct {
 const (
 	statusPath = "/v1/status"
 	reloadPath = "/v1/reload"
+	notifyPath = "/v1/notify/test"
 )

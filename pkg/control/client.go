@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -51,6 +53,14 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var r Reloaded
 	err := c.call(ctx, http.MethodPost, reloadPath, &r)
 	return r, err
+}
+
+// TestNotify has the director send a test message to the receiver with a name,
+// or to all if it is "".
+func (c *Client) TestNotify(ctx context.Context, name string) ([]notify.Outcome, error) {
+	var outcomes []notify.Outcome
+	err := c.call(ctx, http.MethodPost, notifyPath+"?name="+url.QueryEscape(name), &outcomes)
+	return outcomes, err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, answer any) error {

@@ -82,6 +82,10 @@ func handler(d Director) http.Handler {
 		done, err := d.Reload(r.Context())
 		reply(w, done, err)
 	})
+	mux.HandleFunc("POST "+notifyPath, func(w http.ResponseWriter, r *http.Request) {
+		outcomes, err := d.TestNotify(r.Context(), r.URL.Query().Get("name"))
+		reply(w, outcomes, err)
+	})
 	return mux
 }
 

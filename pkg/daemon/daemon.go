@@ -22,6 +22,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
@@ -41,6 +42,8 @@ type Director struct {
 	options    Options
 	kernel     *kernel
 	reconciler *reconcile.Reconciler
+	notifier   *notify.Notifier
+	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
 	// mu serialises reloads. What they leave behind is read under it too.
@@ -74,6 +77,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d := &Director{options: o, kernel: k, started: time.Now(), config: cfg, loaded: time.Now()}
 	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg))
+	d.reconciler.OnRound(d.tellRound)
+	d.notifier = notify.New(cfg.Director.Name, cfg.Notify, o.Log)
 	socket := o.Socket
 	if socket == "" {
 		socket = Socket(cfg)
@@ -107,9 +112,12 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 	d.log().Info("director starts", "name", d.config.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", d.config.Files)
 	d.warn(d.config)
+	// Events of the very end are told too: the notifier stops after all others.
+	quiet := d.startNotifier(ctx)
+	defer quiet()
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
-		d.reconciler.Run(ctx, func() { notify("READY=1") })
+		d.reconciler.Run(ctx, func() { tellSystemd("READY=1") })
 		return nil
 	})
 	tasks.Go(func() error { return server.Run(ctx) })
@@ -117,8 +125,22 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx) })
 	err := tasks.Wait()
-	notify("STOPPING=1")
+	tellSystemd("STOPPING=1")
 	return errors.Join(err, d.stop())
+}
+
+// startNotifier runs the notifier and gives the function that stops it.
+func (d *Director) startNotifier(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.notifier.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // stop leaves the kernel as it is, so that the packets go on, or takes away

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -25,8 +26,8 @@ const settleTime = 200 * time.Millisecond
 // Reload reads the configuration again. A bad one changes nothing, and says why
 // here, in the log and in the status.
 func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
-	notifyReloading()
-	defer notify("READY=1")
+	tellSystemdReloading()
+	defer tellSystemd("READY=1")
 	if err := d.swap(ctx); err != nil {
 		d.log().Error("reload refused, the old configuration stays in force", "err", err)
 		return control.Reloaded{}, err
@@ -49,6 +50,7 @@ func (d *Director) swap(ctx context.Context) error {
 	if err == nil {
 		err = unchangeable(d.config, c)
 	}
+	d.tellReload(err)
 	if err != nil {
 		d.refused = err.Error()
 		return err
@@ -56,6 +58,7 @@ func (d *Director) swap(ctx context.Context) error {
 	d.config, d.loaded, d.refused = c, time.Now(), ""
 	d.warn(c)
 	d.reconciler.Aim(goal(c))
+	d.updateNotifier(c)
 	return nil
 }
 
@@ -71,6 +74,9 @@ func unchangeable(old, new *config.Config) error {
 
 // warn logs what will not work on this host.
 func (d *Director) warn(c *config.Config) {
+	if err := notify.Check(c.Notify); err != nil {
+		d.log().Warn("some receivers will not be reached", "err", err)
+	}
 	addresses, err := d.kernel.devices.Addresses()
 	if err != nil {
 		d.log().Error("addresses not read", "err", err)

@@ -104,7 +104,7 @@ func (n *Notifier) start(r *receiver) {
 // Run serves the receivers until the context ends, and then for as long as it
 // takes to tell each once what is waiting, at most the time of lastWords. It runs
 // once.
-func (n *Notifier) Run(ctx context.Context) error {
+func (n *Notifier) Run(ctx context.Context) {
 	n.mu.Lock()
 	n.running = ctx
 	for _, r := range n.receivers {
@@ -118,7 +118,6 @@ func (n *Notifier) Run(ctx context.Context) error {
 	n.running = nil
 	n.mu.Unlock()
 	n.tasks.Wait()
-	return nil
 }
 
 // Status is how a receiver does.

@@ -105,13 +105,14 @@ func open(t *testing.T, list ...config.Receiver) *office {
 	}
 	o.Update("lb1", list)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- o.Run(ctx) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.Run(ctx)
+	}()
 	o.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		<-done
 	}
 	return o
 }

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/daemon"
+	"github.com/lvsd/lvsd/pkg/notify"
+)
+
+func newNotify(p *paths) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "notify",
+		Short: "Notifications: mail, webhooks and programs",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(newNotifyTest(p))
+	return c
+}
+
+func newNotifyTest(p *paths) *cobra.Command {
+	return &cobra.Command{
+		Use:   "test [NAME]",
+		Short: "Send a test message to a receiver, or to all of them",
+		Long: `Send a test message to the receiver [notify.NAME], or to all of them, and say what
+came of it. The running director sends it, as its configuration in force says;
+where none runs this command does. Exit code 1: somebody was not reached.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			outcomes, err := p.testNotify(cmd.Context(), name)
+			if err != nil {
+				return err
+			}
+			failed := false
+			for _, o := range outcomes {
+				text := "taken"
+				if o.Error != "" {
+					failed, text = true, "NOT taken: "+o.Error
+				}
+				fmt.Fprintf(p.env.Out, "%s: %s (%.1f s)\n", o.Name, text, o.Took)
+			}
+			if failed {
+				return exit(exitError)
+			}
+			return nil
+		},
+	}
+}
+
+func (p *paths) testNotify(ctx context.Context, name string) ([]notify.Outcome, error) {
+	client, err := p.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := client.TestNotify(ctx, name)
+	if errors.Is(err, control.ErrNotRunning) && p.socket == "" {
+		return daemon.TestNotify(ctx, p.config, name)
+	}
+	return outcomes, err
+}
