@@ -343,6 +343,7 @@ func TestOverflow(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		time.Sleep(2500 * time.Millisecond)
+		synctest.Wait()
 		if first, second := b.got[0], b.got[1]; first != "1s drift 0" ||
 			!strings.HasPrefix(second, "2s drift 6, drift 7, ") || !strings.HasSuffix(second, ", lost 5") {
 			t.Errorf("got %s\nand %s", first, second)
