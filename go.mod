@@ -14,13 +14,14 @@ require (
 )
 
 require (
-	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
 	github.com/emersion/go-smtp v0.25.1
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/wneessen/go-mail v0.8.1
 	go.uber.org/goleak v1.3.0
 )
+
+require github.com/rogpeppe/go-internal v1.16.0
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect

@@ -30,7 +30,6 @@ var chosen = map[string][]string{
 	"github.com/spf13/cobra":            {"pkg/cli"},
 	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
-	"github.com/coreos/go-systemd":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
 }
 

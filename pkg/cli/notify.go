@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,8 @@ func newNotify(p *paths) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "notify",
 		Short: "Notifications: mail, webhooks and programs",
-		Args:  cobra.NoArgs,
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newNotifyTest(p))
 	return c
@@ -39,28 +41,30 @@ where none runs this command does. Exit code 1: somebody was not reached.`,
 			if err != nil {
 				return err
 			}
-			failed := false
-			for _, o := range outcomes {
-				text := "taken"
-				if o.Error != "" {
-					failed, text = true, "NOT taken: "+o.Error
-				}
-				fmt.Fprintf(p.env.Out, "%s: %s (%.1f s)\n", o.Name, text, o.Took)
-			}
-			if failed {
-				return exit(exitError)
-			}
-			return nil
+			return printOutcomes(p.env.Out, outcomes)
 		},
 	}
 }
 
-func (p *paths) testNotify(ctx context.Context, name string) ([]notify.Outcome, error) {
-	client, err := p.client(ctx)
-	if err != nil {
-		return nil, err
+func printOutcomes(w io.Writer, outcomes []notify.Outcome) error {
+	failed := 0
+	for _, o := range outcomes {
+		text := "taken"
+		if o.Error != "" {
+			failed, text = failed+1, "NOT taken: "+o.Error
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s (%.1f s)\n", o.Name, text, o.Took); err != nil {
+			return err
+		}
 	}
-	outcomes, err := client.TestNotify(ctx, name)
+	if failed > 0 {
+		return fmt.Errorf("%d of %s not taken", failed, count(len(outcomes), "test message"))
+	}
+	return nil
+}
+
+func (p *paths) testNotify(ctx context.Context, name string) ([]notify.Outcome, error) {
+	outcomes, err := p.director().TestNotify(ctx, name)
 	if errors.Is(err, control.ErrNotRunning) && p.socket == "" {
 		return daemon.TestNotify(ctx, p.config, name)
 	}

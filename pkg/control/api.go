@@ -6,6 +6,8 @@ package control
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
@@ -15,7 +17,7 @@ import (
 type Director interface {
 	Status(context.Context) (status.Status, error)
 	// Reload reads the configuration again and returns when the kernel was
-	// compared with it. An error means that nothing has changed.
+	// compared with it. A Refused means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
@@ -24,8 +26,42 @@ type Director interface {
 
 // Reloaded is what a reload came to.
 type Reloaded struct {
+	Director   string   `json:"director"`   // whose: its name
 	Operations int      `json:"operations"` // done in the kernel
 	Errors     []string `json:"errors"`     // of operations that will be tried again
+}
+
+// Refused is the error of a reload that was not taken: the configuration before
+// it stays in force, whole. Its text has a line for each problem.
+type Refused struct{ Err error }
+
+func (r Refused) Error() string {
+	return "reload refused, the configuration before it stays in force:\n  " +
+		strings.ReplaceAll(r.Err.Error(), "\n", "\n  ")
+}
+
+// Unwrap gives the problems.
+func (r Refused) Unwrap() error { return r.Err }
+
+// failure is the body of an answer that is not 200.
+type failure struct {
+	Error   string `json:"error"`
+	Refused bool   `json:"refused"` // Error is that of a Refused, without its first line
+}
+
+func failureOf(err error) failure {
+	var refused Refused
+	if errors.As(err, &refused) {
+		return failure{Error: refused.Err.Error(), Refused: true}
+	}
+	return failure{Error: err.Error()}
+}
+
+func (f failure) err() error {
+	if f.Refused {
+		return Refused{errors.New(f.Error)}
+	}
+	return errors.New(f.Error)
 }
 
 // The calls' paths.
@@ -34,3 +70,6 @@ const (
 	reloadPath = "/v1/reload"
 	notifyPath = "/v1/notify/test"
 )
+
+// maxPath is how long a unix socket's path may be (sun_path, unix(7)).
+const maxPath = 107

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -34,20 +36,28 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Socket is the control socket of a director with this configuration.
-func Socket(c *config.Config) string { return filepath.Join(c.Director.StateDir, "lvsd.sock") }
+// Socket is where the director with the configuration at path listens. It does
+// not ask for a valid configuration: the running one may be older than the file.
+func Socket(path string) string { return socketIn(config.StateDir(path)) }
+
+func socketIn(stateDir string) string { return filepath.Join(stateDir, "lvsd.sock") }
 
 // Director is a running daemon.
 type Director struct {
 	options    Options
-	kernel     *kernel
+	view       view
 	reconciler *reconcile.Reconciler
 	notifier   *notify.Notifier
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
-	// mu serialises reloads. What they leave behind is read under it too.
-	mu      sync.Mutex
+	reloading sync.Mutex // held during a reload, which may wait for the name service
+	mu        sync.Mutex // guards force; held for moments only
+	force     force
+}
+
+// force is the configuration in force and how it came to be that.
+type force struct {
 	config  *config.Config
 	loaded  time.Time
 	refused string // why the last reload was, or ""
@@ -57,61 +67,100 @@ type Director struct {
 // SIGINT arrives. Stopping leaves forwarding in place unless the configuration
 // says otherwise.
 func Run(ctx context.Context, o Options) error {
+	// From its first moment on, SIGHUP asks for a reload: it must not end a
+	// director that is still looking up names.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	var err error
+	if o.Config, err = filepath.Abs(o.Config); err != nil {
+		return fmt.Errorf("find the configuration: %w", err)
+	}
+	files := newWatch(o.Config, o.Log)
+	defer files.close()
 	cfg, err := load(ctx, o.Config)
 	if err != nil {
 		return err
 	}
-	lock, err := acquire(cfg.Director.StateDir)
-	if err != nil {
-		return err
-	}
-	defer lock.release()
 	k, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer k.close()
+	// The status is read through sockets of its own: a round that hangs holds
+	// those of the reconciler.
+	reader, err := openTables(ctx)
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	lock, err := acquire(cfg.Director.StateDir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
 	ledger, err := openLedger(cfg)
 	if err != nil {
 		return err
 	}
-	d := &Director{options: o, kernel: k, started: time.Now(), config: cfg, loaded: time.Now()}
-	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg))
-	d.reconciler.OnRound(d.tellRound)
-	d.notifier = notify.New(cfg.Director.Name, cfg.Notify, o.Log)
-	socket := o.Socket
-	if socket == "" {
-		socket = Socket(cfg)
+	d := newDirector(o, cfg, reader.view(), reconcile.New(k.edges(), ledger, o.Log, goal(cfg)))
+	if o.Socket == "" {
+		o.Socket = socketIn(cfg.Director.StateDir)
 	}
-	server, err := control.Listen(socket, d, o.Log)
+	server, err := control.Listen(o.Socket, d, o.Log)
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, server)
+	return d.run(ctx, server, hangups, files)
 }
 
+func newDirector(o Options, c *config.Config, v view, r *reconcile.Reconciler) *Director {
+	now := time.Now()
+	d := &Director{
+		options: o, view: v, reconciler: r, notifier: notify.New(c.Director.Name, c.Notify, o.Log),
+		started: now, force: force{config: c, loaded: now},
+	}
+	r.OnRound(d.tellRound)
+	return d
+}
+
+// load reads a configuration. Reading a large one takes ten times the memory
+// that it keeps; the rest goes back to the system at once.
 func load(ctx context.Context, path string) (*config.Config, error) {
+	defer debug.FreeOSMemory()
 	return config.Load(ctx, path, resolver)
 }
 
 // goal is what a configuration asks of the reconciler.
 func goal(c *config.Config) reconcile.Goal {
 	return reconcile.Goal{
-		Desire: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			return desired.Build(c, desired.Host{Addresses: addresses})
-		},
+		Desire:    remembered(func(host desired.Host) lvs.State { return desired.Build(c, host) }),
 		Resync:    c.Director.Resync,
 		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
 	}
 }
 
+// remembered builds the state anew only for another host than the last time: on
+// most rounds of a large configuration nothing has changed.
+func remembered(build func(desired.Host) lvs.State) reconcile.Desire {
+	var last map[lvs.AddressKey]lvs.Address
+	var state lvs.State
+	return func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
+		if last == nil || !maps.Equal(last, addresses) {
+			last, state = addresses, build(desired.Host{Addresses: addresses})
+		}
+		return state
+	}
+}
+
 // run runs the tasks until one fails or the director is told to stop.
-func (d *Director) run(ctx context.Context, server *control.Server) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	d.log().Info("director starts", "name", d.config.Director.Name, "pid", os.Getpid(),
-		"version", d.options.Version, "files", d.config.Files)
-	d.warn(d.config)
+func (d *Director) run(ctx context.Context, server *control.Server, hangups <-chan os.Signal, files *watch) error {
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer release()
+	c := d.current()
+	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
+		"version", d.options.Version, "files", c.Files)
+	d.warn(c)
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(ctx)
 	defer quiet()
@@ -122,10 +171,15 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 	})
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.reconciler.Kick) })
-	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
-	tasks.Go(func() error { return d.reloadOnChange(ctx) })
+	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
+	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
+	tasks.Go(func() error {
+		<-ctx.Done()
+		tellSystemd("STOPPING=1")
+		return nil
+	})
 	err := tasks.Wait()
-	tellSystemd("STOPPING=1")
+	release() // whoever signals again does not want to wait for the rest
 	return errors.Join(err, d.stop())
 }
 
@@ -146,7 +200,7 @@ func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 // stop leaves the kernel as it is, so that the packets go on, or takes away
 // what is lvsd's where the configuration asks for it.
 func (d *Director) stop() error {
-	if d.config.Director.OnStop != config.FlushOnStop {
+	if d.current().Director.OnStop != config.FlushOnStop {
 		d.log().Info("director stops, forwarding stays in place")
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -41,38 +42,43 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	lock, err := acquire(c.Director.StateDir)
-	if err != nil {
-		return reconcile.Round{}, fmt.Errorf("%w; `lvsd reload` makes it read the file", err)
-	}
-	defer lock.release()
 	k, err := open(ctx)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
 	defer k.close()
+	lock, err := acquire(c.Director.StateDir)
+	if errors.Is(err, errRunning) {
+		return reconcile.Round{}, fmt.Errorf("%w; `lvsd reload` makes it read the file", err)
+	}
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	defer lock.release()
 	ledger, err := openLedger(c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
 	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Round(ctx)
-	if !round.OK() {
-		errs := []error{round.Err}
-		for _, r := range round.Results {
-			errs = append(errs, r.Err)
-		}
-		return round, errors.Join(errs...)
+	return round, undone(&round)
+}
+
+// undone is an error with a line for each thing that a round could not do, nil
+// if there is none.
+func undone(round *reconcile.Round) error {
+	if round.OK() {
+		return nil
 	}
-	return round, nil
+	return errors.New(strings.Join(problems(round), "\n"))
 }
 
 // Status reads the kernel where no daemon runs. A configuration gives the
 // services their names; without one all of them are nameless.
 func Status(ctx context.Context, c *config.Config, version string) (status.Status, error) {
-	k, err := open(ctx)
+	t, err := openTables(ctx)
 	if err != nil {
 		return status.Status{}, err
 	}
-	defer k.close()
-	return k.status(c, version)
+	defer t.close()
+	return t.view().status(c, version)
 }

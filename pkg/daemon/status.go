@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -13,9 +14,9 @@ import (
 // Status reads the kernel and says what the daemon knows of it.
 func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
-	c, loaded, refused := d.config, d.loaded, d.refused
+	f := d.force
 	d.mu.Unlock()
-	s, err := d.kernel.status(c, d.options.Version)
+	s, err := d.view.status(f.config, d.options.Version)
 	if err != nil {
 		return status.Status{}, err
 	}
@@ -23,9 +24,9 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
 		Started: d.started,
-		Files:   c.Files,
-		Loaded:  loaded,
-		Reload:  refused,
+		Files:   f.config.Files,
+		Loaded:  f.loaded,
+		Reload:  f.refused,
 		Errors:  []string{},
 		Drift:   status.Drift(drift),
 	}
@@ -36,17 +37,28 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	return s, nil
 }
 
+// view is what a status reads of the kernel.
+type view struct {
+	services interface {
+		Services() ([]lvs.Service, error)
+		Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+	}
+	devices interface {
+		Addresses() (map[lvs.AddressKey]lvs.Address, error)
+	}
+}
+
 // status reads the kernel without a daemon's help.
-func (k *kernel) status(c *config.Config, version string) (status.Status, error) {
-	services, err := k.table.Services()
+func (v view) status(c *config.Config, version string) (status.Status, error) {
+	services, err := v.services.Services()
 	if err != nil {
 		return status.Status{}, err
 	}
-	stats, err := k.table.Stats()
+	stats, err := v.services.Stats()
 	if err != nil {
 		return status.Status{}, err
 	}
-	addresses, err := k.devices.Addresses()
+	addresses, err := v.devices.Addresses()
 	if err != nil {
 		return status.Status{}, err
 	}

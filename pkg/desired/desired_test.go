@@ -113,6 +113,7 @@ func TestNetmask(t *testing.T) {
 }
 
 func TestSysctls(t *testing.T) {
+	const reuse = "net.ipv4.vs.conn_reuse_mode=3"
 	nat := virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.NAT, 1))
 	oneArm := nat
 	oneArm.SNAT = true
@@ -128,14 +129,14 @@ func TestSysctls(t *testing.T) {
 		want   []string
 	}{
 		{
-			"direct routing asks for none", config.Config{
+			"direct routing lets clients use a port again", config.Config{
 				Virtual: []config.Virtual{virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))},
-			}, desired.Host{}, nil,
+			}, desired.Host{}, []string{reuse},
 		},
 		{
 			"a VIP of direct routing is not filtered strictly", config.Config{
 				Virtual: []config.Virtual{virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))},
-			}, host("10.0.0.1/24", "192.0.2.1/32"), []string{"net.ipv4.conf.eth1.rp_filter=2"},
+			}, host("10.0.0.1/24", "192.0.2.1/32"), []string{"net.ipv4.conf.eth1.rp_filter=2", reuse},
 		},
 		{
 			"nat", config.Config{Virtual: []config.Virtual{nat}}, host("10.0.0.1/24", "192.0.2.9/24"), []string{
@@ -154,9 +155,9 @@ func TestSysctls(t *testing.T) {
 			Masquerade: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
 		}, desired.Host{}, []string{"net.ipv4.ip_forward=1"}},
 		{"quiescent and persistent", config.Config{Virtual: []config.Virtual{sticky}}, desired.Host{},
-			[]string{"net.ipv4.vs.expire_quiescent_template=1"}},
+			[]string{reuse, "net.ipv4.vs.expire_quiescent_template=1"}},
 		{"removing", config.Config{Virtual: []config.Virtual{removing}}, desired.Host{},
-			[]string{"net.ipv4.vs.expire_nodest_conn=1"}},
+			[]string{reuse, "net.ipv4.vs.expire_nodest_conn=1"}},
 		{"udp", config.Config{Virtual: []config.Virtual{datagrams}}, desired.Host{},
 			[]string{"net.ipv4.vs.expire_nodest_conn=1"}},
 	}

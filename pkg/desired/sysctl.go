@@ -46,6 +46,7 @@ func forwarding(p parameters, v config.Virtual, service lvs.Service, host Host) 
 			noRedirects(p, server.Key.Addr(), host, why+" forwards by NAT")
 		case server.Forwarding == lvs.DR || server.Forwarding == lvs.TUN:
 			looseFilter(p, service.Key.VIP.Addr(), host, why+" forwards by "+server.Forwarding.String())
+			reusePorts(p, service.Key, why+" forwards by "+server.Forwarding.String())
 		}
 	}
 }
@@ -69,6 +70,18 @@ func noRedirects(p parameters, server netip.Addr, host Host, why string) {
 	}
 	p.off("net.ipv4.conf.all.send_redirects", why)
 	p.off("net.ipv4.conf."+quoted(name)+".send_redirects", why)
+}
+
+// reusePorts lets a client use a port again within the two minutes that IPVS
+// remembers a connection whose answers it does not see: bit 2 has such a SYN
+// scheduled anew. Without it, it is sent to the server of the old connection, and
+// dropped silently when that was removed (is_new_conn_expected in
+// net/netfilter/ipvs/ip_vs_core.c).
+func reusePorts(p parameters, key lvs.ServiceKey, why string) {
+	if key.Mark == 0 && key.Protocol != lvs.TCP {
+		return
+	}
+	p.need(lvs.Sysctl{Key: "net.ipv4.vs.conn_reuse_mode", Value: "3", Accept: "2", Why: why})
 }
 
 // looseFilter lets the clients of a VIP in whose answers the director has no

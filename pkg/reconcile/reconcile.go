@@ -91,14 +91,14 @@ type Reconciler struct {
 	kernel Kernel
 	ledger *Ledger
 	log    *slog.Logger
-	goal   atomic.Pointer[Goal]
 	last   atomic.Pointer[Round]
 	drift  atomic.Pointer[Drift]
 	kick   chan struct{}
 	after  func(Round) // called after each round
 
 	mu      sync.Mutex
-	waiters []chan Round // for the end of a round that has not begun
+	goal    Goal
+	waiters []chan Round // for the first round that leads to the goal
 
 	retry   backoff
 	reading attempt           // of the observation
@@ -109,8 +109,7 @@ type Reconciler struct {
 
 // New makes a reconciler that has done nothing yet.
 func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
-	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), after: func(Round) {}, retry: backoff{}}
-	r.goal.Store(&g)
+	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), after: func(Round) {}, retry: backoff{}, goal: g}
 	r.drift.Store(&Drift{})
 	return r
 }
@@ -119,26 +118,16 @@ func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
 // people; it must not wait for anything. It is set before Run.
 func (r *Reconciler) OnRound(after func(Round)) { r.after = after }
 
-// Aim changes the goal and starts a round.
-func (r *Reconciler) Aim(g Goal) {
-	r.goal.Store(&g)
-	r.Kick()
-}
-
-// Settle starts a round and gives its outcome: of one that began after the call,
-// so that it has seen the goal in force now.
-func (r *Reconciler) Settle(ctx context.Context) (Round, error) {
-	done := make(chan Round, 1)
+// Aim changes the goal and starts a round. The channel gives the first round
+// that led to the new goal, when it is over.
+func (r *Reconciler) Aim(g Goal) <-chan Round {
+	first := make(chan Round, 1)
 	r.mu.Lock()
-	r.waiters = append(r.waiters, done)
+	r.goal = g
+	r.waiters = append(r.waiters, first)
 	r.mu.Unlock()
 	r.Kick()
-	select {
-	case round := <-done:
-		return round, nil
-	case <-ctx.Done():
-		return Round{}, ctx.Err()
-	}
+	return first
 }
 
 // Kick starts a round soon. It never blocks.
@@ -149,7 +138,8 @@ func (r *Reconciler) Kick() {
 	}
 }
 
-// Last is the round that ended last, nil before the first.
+// Last is what remains of the round that ended last: its problems. It is nil
+// before the first.
 func (r *Reconciler) Last() *Round { return r.last.Load() }
 
 // Drift is what was repaired since the start.
@@ -181,7 +171,9 @@ func (r *Reconciler) wait(ctx context.Context, pause time.Duration) {
 
 // pause is the time to the next round that nothing else starts.
 func (r *Reconciler) pause() time.Duration {
-	pause := r.goal.Load().Resync
+	r.mu.Lock()
+	pause := r.goal.Resync
+	r.mu.Unlock()
 	for _, a := range append(slices.Collect(maps.Values(r.retry)), r.reading) {
 		if a.delay > 0 {
 			pause = min(pause, max(time.Until(a.due), 0))
@@ -193,24 +185,24 @@ func (r *Reconciler) pause() time.Duration {
 // Plan says what a round would do now, and does nothing. The round's results
 // have no errors.
 func (r *Reconciler) Plan() Round {
-	return r.look(*r.goal.Load())
+	return r.look(r.goal)
 }
 
 // Round observes, plans and applies once.
 func (r *Reconciler) Round(ctx context.Context) Round {
 	r.mu.Lock()
-	waiters := r.waiters
+	goal, waiters := r.goal, r.waiters
 	r.waiters = nil
 	r.mu.Unlock()
-	round := r.round(ctx)
+	round := r.round(ctx, goal)
 	for _, w := range waiters {
 		w <- round
 	}
 	return round
 }
 
-func (r *Reconciler) round(ctx context.Context) Round {
-	round := r.look(*r.goal.Load())
+func (r *Reconciler) round(ctx context.Context, goal Goal) Round {
+	round := r.look(goal)
 	r.reading = r.reading.after(round.Err)
 	ops := make([]plan.Op, 0, len(round.Results))
 	for _, result := range round.Results {
@@ -230,9 +222,17 @@ func (r *Reconciler) round(ctx context.Context) Round {
 	r.remember(round)
 	drift := r.drift.Load().after(round)
 	r.drift.Store(&drift)
-	r.last.Store(&round)
+	r.last.Store(round.remains())
 	r.after(round)
 	return round
+}
+
+// remains is what is worth keeping of a round: not the tables, nor the thousands
+// of operations of a first fill that went well.
+func (r Round) remains() *Round {
+	r.Want, r.Have = lvs.State{}, lvs.State{}
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), func(r Result) bool { return r.Err == nil })
+	return &r
 }
 
 // look observes and plans.

@@ -13,26 +13,28 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// Status is a director's state at one moment. Its JSON form is what
-// `lvsd status --json` prints.
+// Status is a director's state at one moment. Its JSON form, which `lvsd status
+// --json` prints, is for programs to read: names may be added but do not change
+// (TestSchema), lists are never null, times are RFC 3339, and what a program
+// should not have to guess is said beside the field.
 type Status struct {
-	Director string    `json:"director"`
-	Version  string    `json:"version"`
-	Time     time.Time `json:"time"`
-	Daemon   *Daemon   `json:"daemon"` // null when none runs
-	Services []Service `json:"services"`
-	VIPs     []VIP     `json:"vips"`
-	Warnings []string  `json:"warnings"`
+	Director string    `json:"director"` // its name; "" if its configuration could not be read
+	Version  string    `json:"version"`  // of the daemon, or of the command where none runs
+	Time     time.Time `json:"time"`     // when the kernel was read
+	Daemon   *Daemon   `json:"daemon"`   // null when none runs
+	Services []Service `json:"services"` // those of the configuration by name, then the kernel's others
+	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
+	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
 // Daemon is what only a running daemon knows.
 type Daemon struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
-	Files   []string  `json:"files"`
+	Files   []string  `json:"files"`         // of the configuration in force
 	Loaded  time.Time `json:"loaded"`        // when the configuration in force was read
-	Reload  string    `json:"reload_error"`  // why the last reload was refused, or ""
-	Checked time.Time `json:"checked"`       // last comparison with the kernel
+	Reload  string    `json:"reload_error"`  // why the last reload was refused, a line for each problem, or ""
+	Checked time.Time `json:"checked"`       // last comparison with the kernel; year 1 before the first
 	Round   float64   `json:"round_seconds"` // how long that took
 	InStep  bool      `json:"in_step"`       // the kernel was as desired after it
 	Errors  []string  `json:"errors"`        // what could not be done or read, and is tried again
@@ -42,40 +44,40 @@ type Daemon struct {
 // Drift is what others changed in the kernel and lvsd put right.
 type Drift struct {
 	Repaired int       `json:"repaired"` // operations since the daemon started
-	Last     time.Time `json:"last"`     // zero if there was none
+	Last     time.Time `json:"last"`     // year 1 if there was none
 	Op       string    `json:"op"`       // the last one
 }
 
 // Service is one virtual service of the kernel or of the configuration.
 type Service struct {
 	Virtual     string         `json:"virtual"` // name in the configuration; "" for a service that is not lvsd's
-	Service     lvs.ServiceKey `json:"service"`
-	Present     bool           `json:"present"` // the kernel has it
+	Service     lvs.ServiceKey `json:"service"` // "tcp 192.0.2.1:80" or "fwmark 1 ipv4"
+	Present     bool           `json:"present"` // the kernel has it; else the rest is the configuration's
 	Scheduler   string         `json:"scheduler"`
 	Flags       []string       `json:"flags"`
 	Persistence int            `json:"persistence_seconds"` // 0: not persistent
-	Netmask     uint8          `json:"netmask"`
-	Engine      string         `json:"engine"`
-	Active      uint64         `json:"active"`
+	Netmask     uint8          `json:"netmask"`             // prefix length by which clients are taken together
+	Engine      string         `json:"engine"`              // of persistence, or ""
+	Active      uint64         `json:"active"`              // connections now, of all its servers
 	Inactive    uint64         `json:"inactive"`
-	Counters    Traffic        `json:"counters"`
-	Rates       Traffic        `json:"rates"`
-	Servers     []Server       `json:"servers"`
+	Counters    Traffic        `json:"counters"` // since the kernel has it
+	Rates       Traffic        `json:"rates"`    // per second, the kernel's own estimate
+	Servers     []Server       `json:"servers"`  // those of the configuration, fallbacks in use, then others
 }
 
 // Server is one real server of a service.
 type Server struct {
-	Name       string         `json:"name"` // "" for one that the configuration does not have
-	Address    netip.AddrPort `json:"address"`
-	Present    bool           `json:"present"`
+	Name       string         `json:"name"`    // "" for one that the configuration does not have
+	Address    netip.AddrPort `json:"address"` // "10.0.0.1:80"; port 0 keeps the packet's
+	Present    bool           `json:"present"` // the kernel has it; else weight is 0, the rest the configuration's
 	Fallback   bool           `json:"fallback"`
-	Forwarding string         `json:"forwarding"`
-	Tunnel     string         `json:"tunnel"` // "" without one
-	Weight     int32          `json:"weight"` // in the kernel
-	Configured int32          `json:"configured_weight"`
-	Upper      uint32         `json:"upper_threshold"`
+	Forwarding string         `json:"forwarding"`        // nat, dr, tun; local for the director itself
+	Tunnel     string         `json:"tunnel"`            // "" without one
+	Weight     int32          `json:"weight"`            // in the kernel; 0 gets no new connections
+	Configured int32          `json:"configured_weight"` // 0 for one that the configuration does not have
+	Upper      uint32         `json:"upper_threshold"`   // connections; 0: no limit
 	Lower      uint32         `json:"lower_threshold"`
-	Active     uint32         `json:"active"`
+	Active     uint32         `json:"active"` // connections now
 	Inactive   uint32         `json:"inactive"`
 	Persistent uint32         `json:"persistent"`
 	Counters   Traffic        `json:"counters"`
@@ -145,15 +147,18 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 	}
 	warnings := []string{}
 	for _, v := range c.Virtual {
+		told := map[netip.Addr]bool{}
 		for _, key := range v.Keys {
-			if key.Mark == 0 && !carried[key.VIP.Addr()] {
+			vip := key.VIP.Addr()
+			if key.Mark == 0 && !carried[vip] && !told[vip] {
+				told[vip] = true
 				warnings = append(warnings, fmt.Sprintf(
 					"virtual %s: no interface carries %s and [vip] does not add it, so no packet for it arrives here",
-					v.Name, key.VIP.Addr()))
+					v.Name, vip))
 			}
 		}
 	}
-	return slices.Compact(warnings)
+	return warnings
 }
 
 func vips(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []VIP {
