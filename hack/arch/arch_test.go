@@ -28,6 +28,7 @@ var chosen = map[string][]string{
 	"github.com/cilium/ebpf":            {"pkg/xdp"},
 	"github.com/BurntSushi/toml":        {"pkg/config"},
 	"github.com/spf13/cobra":            {"pkg/cli"},
+	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
 }
@@ -36,7 +37,7 @@ var chosen = map[string][]string{
 var edges = []string{"pkg/ipvs", "pkg/netdev", "pkg/firewall", "pkg/sysctl", "pkg/kmod", "pkg/xdp"}
 
 // pure are the packages without I/O and without a clock.
-var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status"}
+var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice"}
 
 // impure are the standard packages that a pure one has no use for.
 var impure = []string{"os", "net", "syscall", "io/ioutil", "os/exec", "os/signal", "net/http", "math/rand", "math/rand/v2"}

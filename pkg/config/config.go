@@ -21,7 +21,8 @@ type Config struct {
 	Addresses  []lvs.Address
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
-	Files      []string // every file that was read, the first one first
+	Notify     []Receiver // sorted by name
+	Files      []string   // every file that was read, the first one first
 }
 
 // Director is the table [director].

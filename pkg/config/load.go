@@ -96,6 +96,7 @@ func (c *checker) config(raw *rawFile) *Config {
 		Masquerade: c.masquerade(&raw.NAT),
 		Timeouts:   c.timeouts(&raw.Timeouts),
 	}
+	cfg.Notify = c.receivers(&raw.Notify, cfg.Director.Name)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {
 		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))

@@ -13,6 +13,7 @@ type rawFile struct {
 	VIP      named[rawAddresses, *rawAddresses] `toml:"vip"`
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
+	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
 }
 
 func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") }

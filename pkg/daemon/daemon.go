@@ -23,6 +23,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
@@ -46,6 +47,8 @@ type Director struct {
 	view       view
 	reconciler *reconcile.Reconciler
 	judge      *judge
+	notifier   *notify.Notifier
+	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -119,7 +122,13 @@ func Run(ctx context.Context, o Options) error {
 func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *Director {
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
-	return &Director{options: o, view: v, judge: j, reconciler: r, started: now, force: force{aim: a, loaded: now}}
+	d := &Director{
+		options: o, view: v, judge: j, reconciler: r, started: now, force: force{aim: a, loaded: now},
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
+	}
+	r.OnRound(d.tellRound)
+	j.tell = d.notifier.Tell
+	return d
 }
 
 // load reads a configuration. Reading a large one takes ten times the memory
@@ -137,9 +146,12 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	// Events of the very end are told too: the notifier stops after all others.
+	quiet := d.startNotifier(ctx)
+	defer quiet()
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
-		d.reconciler.Run(ctx, func() { notify("READY=1") })
+		d.reconciler.Run(ctx, func() { tellSystemd("READY=1") })
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
@@ -149,12 +161,26 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	tasks.Go(func() error {
 		<-ctx.Done()
-		notify("STOPPING=1")
+		tellSystemd("STOPPING=1")
 		return nil
 	})
 	err := tasks.Wait()
 	release() // whoever signals again does not want to wait for the rest
 	return errors.Join(err, d.stop())
+}
+
+// startNotifier runs the notifier and gives the function that stops it.
+func (d *Director) startNotifier(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.notifier.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // stop leaves the kernel as it is, so that the packets go on, or takes away

@@ -15,6 +15,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -69,6 +70,7 @@ type judge struct {
 
 	mu      sync.Mutex
 	kick    func()
+	tell    func(notice.Event)
 	timer   *time.Timer // of the next step of a slow start; nil before the first
 	lost    map[lvs.ServiceKey]bool
 	verdict desired.Verdict
@@ -76,7 +78,7 @@ type judge struct {
 
 func newJudge(log *slog.Logger) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}}
+	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -97,6 +99,9 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	}
 	v := desired.Judge(a.config, in)
 	if observed.Services != nil {
+		for _, e := range verdictChanges(a.config, j.verdict, v, in.Now) {
+			j.tell(e)
+		}
 		j.lost, j.verdict = v.Lost(), v
 		j.wake(v.Next)
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/lvsd/lvsd/pkg/secret"
 )
 
 // maxFile bounds the files that a check reads, in bytes.
@@ -83,7 +85,7 @@ func (l *loaded[T]) read() (T, []stamp, error) {
 
 func stampOf(info os.FileInfo) stamp { return stamp{info.ModTime(), info.Size()} }
 
-func readFile(path string, secret bool) ([]byte, stamp, error) {
+func readFile(path string, private bool) ([]byte, stamp, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, stamp{}, cause(err)
@@ -93,8 +95,10 @@ func readFile(path string, secret bool) ([]byte, stamp, error) {
 	if err != nil {
 		return nil, stamp{}, cause(err)
 	}
-	if mode := info.Mode().Perm(); secret && mode&0o077 != 0 {
-		return nil, stamp{}, fmt.Errorf("mode %#o lets others than its owner read it: expected 0600", mode)
+	if private {
+		if err := secret.Private(info); err != nil {
+			return nil, stamp{}, err
+		}
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
