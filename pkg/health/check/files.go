@@ -2,10 +2,12 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -84,7 +86,8 @@ func (l *loaded[T]) read() (T, []stamp, error) {
 func stampOf(info os.FileInfo) stamp { return stamp{info.ModTime(), info.Size()} }
 
 func readFile(path string, secret bool) ([]byte, stamp, error) {
-	f, err := os.Open(path)
+	// Not waiting for the writer of a pipe.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, stamp{}, cause(err)
 	}
@@ -92,6 +95,9 @@ func readFile(path string, secret bool) ([]byte, stamp, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, stamp{}, cause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, stamp{}, errors.New("not a regular file")
 	}
 	if mode := info.Mode().Perm(); secret && mode&0o077 != 0 {
 		return nil, stamp{}, fmt.Errorf("mode %#o lets others than its owner read it: expected 0600", mode)

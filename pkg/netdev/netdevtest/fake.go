@@ -171,8 +171,8 @@ func (f *Fake) Source(to netip.Addr) (netip.Addr, error) {
 	return netip.Addr{}, fmt.Errorf("find the route to %s: %w", to, unix.ENETUNREACH)
 }
 
-// Detours is netdev.Devices.Detours; want is not looked at.
-func (f *Fake) Detours(map[lvs.Detour]bool) (map[lvs.Detour]bool, error) {
+// Detours is netdev.Devices.Detours.
+func (f *Fake) Detours() (map[lvs.Detour]bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.fail("detours", ""); err != nil {
@@ -187,6 +187,9 @@ func (f *Fake) AddDetour(d lvs.Detour) error {
 	defer f.mu.Unlock()
 	if err := f.fail("add detour", d.String()); err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(f.links, func(l netdev.Interface) bool { return l.Name == d.Interface }) {
+		return fmt.Errorf("add detour %s: %w", d, unix.ENODEV)
 	}
 	f.detours[d] = true
 	return nil
