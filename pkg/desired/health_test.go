@@ -217,7 +217,7 @@ func TestChecksOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	helpers := desired.Helpers(c)
-	if len(helpers) != 2 || !desired.IsHelper(helpers[0].Service) || helpers[0].Service == helpers[1].Service {
+	if len(helpers) != 2 || helpers[0].Service.Mark>>24 != 0x4c || helpers[0].Service == helpers[1].Service {
 		t.Fatalf("helpers: %v", helpers)
 	}
 	var targets []string
