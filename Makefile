@@ -18,7 +18,7 @@ KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
 IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
-DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
+DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
 FUZZTIME ?= 30s
 

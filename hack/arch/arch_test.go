@@ -131,7 +131,7 @@ func forbidden(importer, imported string) string {
 		return "the edges of the kernel do not know each other"
 	// config does import health: a check's keys in the file are the fields of its
 	// spec, and times and quorum are health's too. The other way there is nothing.
-	case within(importer, "pkg/health") && !within(imported, "pkg/health"):
+	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):
 		return "health knows nothing of who asks for it"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"

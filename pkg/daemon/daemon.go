@@ -154,7 +154,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		d.reconciler.Run(ctx, func() { tellSystemd("READY=1") })
 		return nil
 	})
-	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
@@ -201,6 +201,14 @@ func (d *Director) stop() error {
 		return fmt.Errorf("remove what is lvsd's: %d operations not done", round.Failed()+len(round.Deferred))
 	}
 	return nil
+}
+
+// roundTime is how long the last round took.
+func (d *Director) roundTime() time.Duration {
+	if last := d.reconciler.Last(); last != nil {
+		return last.Took
+	}
+	return 0
 }
 
 func (d *Director) log() *slog.Logger { return d.options.Log }

@@ -119,8 +119,9 @@ func (j *judge) wake(at time.Time) {
 }
 
 // run runs the checks, and kicks the reconciler when one changes its state,
-// until the context ends.
-func (j *judge) run(ctx context.Context, kick func()) error {
+// until the context ends. It pauses between two kicks for as long as a round
+// takes: when thousands of servers change at once, the checks get their turn too.
+func (j *judge) run(ctx context.Context, kick func(), round func() time.Duration) error {
 	j.mu.Lock()
 	j.kick = kick
 	j.mu.Unlock()
@@ -133,6 +134,10 @@ func (j *judge) run(ctx context.Context, kick func()) error {
 				return
 			case <-j.checker.Changes():
 				kick()
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(round()):
 			}
 		}
 	}()

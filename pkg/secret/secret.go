@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // maxFile bounds a secret in bytes: the largest are tokens of some kilobytes.
@@ -36,7 +37,8 @@ func Read(path string) (string, error) {
 }
 
 func read(path string) (string, error) {
-	f, err := os.Open(path)
+	// Not waiting for the writer of a pipe.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
@@ -44,6 +46,9 @@ func read(path string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", errors.New("not a regular file")
 	}
 	if err := Private(info); err != nil {
 		return "", err

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -36,5 +37,16 @@ func TestReadMissing(t *testing.T) {
 	_, err := Read("/nowhere/secret")
 	if err == nil || !strings.HasSuffix(err.Error(), "read /nowhere/secret: no such file or directory") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A named pipe without a writer does not hold the reader up.
+func TestReadPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v, want an error about the kind of file", err)
 	}
 }

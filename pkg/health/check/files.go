@@ -2,10 +2,12 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/secret"
@@ -86,7 +88,8 @@ func (l *loaded[T]) read() (T, []stamp, error) {
 func stampOf(info os.FileInfo) stamp { return stamp{info.ModTime(), info.Size()} }
 
 func readFile(path string, private bool) ([]byte, stamp, error) {
-	f, err := os.Open(path)
+	// Not waiting for the writer of a pipe.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, stamp{}, cause(err)
 	}
@@ -94,6 +97,9 @@ func readFile(path string, private bool) ([]byte, stamp, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, stamp{}, cause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, stamp{}, errors.New("not a regular file")
 	}
 	if private {
 		if err := secret.Private(info); err != nil {
