@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/hack/lab"
@@ -187,4 +188,42 @@ func reuse(_, _ string, c syscall.RawConn) error {
 		// Where it fails, bind says so.
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	})
+}
+
+// By NAT the answer comes from the real server's own address and needs no detour.
+func TestCheckThroughVIPByNAT(t *testing.T) {
+	l := labtest.New(t, lab.Topology{BehindDirector: true})
+	sites := []*site{newSite(t, l.Host("rs1")), newSite(t, l.Host("rs2"))}
+	d := start(t, l.Host("lb1"), vipTable(lab.VIP4)+
+		web(lab.VIP4, `forwarding = "nat"`, `type = "http", via = "vip"`, realServers(l), true))
+	d.become(map[string]string{"rs1": "up 1", "rs2": "up 1"})
+	sites[1].stop()
+	d.become(map[string]string{"rs1": "up 1", "rs2": "down 0"})
+	if got := labtest.Get(t, l.Host("client"), labtest.URL(lab.VIP4, webPort)); got != "rs1" {
+		t.Errorf("%s answered", got)
+	}
+	d.settled()
+}
+
+// What a reload would change is told by a plan that knows what the checks say:
+// another process does not.
+func TestPlanKnowsTheChecks(t *testing.T) {
+	l := labtest.New(t, lab.Topology{})
+	sites := []*site{newSite(t, l.Host("rs1")), newSite(t, l.Host("rs2"))}
+	sites[1].broken.Store(true)
+	config := func(weight string) string {
+		return vipTable(lab.VIP4) + web(lab.VIP4, "forwarding = \"dr\"\n"+weight, `type = "http", path = "/ldirector.html"`, realServers(l), true)
+	}
+	d := start(t, l.Host("lb1"), config(""))
+	d.become(map[string]string{"rs1": "up 1", "rs2": "down 0"})
+	d.settled()
+	d.write(config("weight = 3"))
+	want := []string{"set 10.0.1.101:80 in tcp 10.0.1.200:80 (dr weight 3)"}
+	if diff := cmp.Diff(want, d.plan()); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if done := d.reload(); done.Operations != 1 {
+		t.Errorf("reload: %d operations, want 1", done.Operations)
+	}
+	d.settled()
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,7 @@ const (
 	deaths    = 40
 	deathGap  = 150 * time.Millisecond
 	deathWait = 10 * time.Second
+	look      = 20 * time.Millisecond // between two looks at the table
 )
 
 // checker is a program that checks servers each second, by one tcp connection, one
@@ -37,7 +39,8 @@ type checker struct {
 
 // cost is what its checks cost and how soon they find a death.
 type cost struct {
-	perCheck time.Duration // processor time
+	rate     float64       // checks in a second that were really made
+	perCheck time.Duration // processor time of one
 	memory   int           // bytes
 	p50, p99 time.Duration // from death to weight 0 in the kernel
 }
@@ -46,7 +49,7 @@ type cost struct {
 // whether lvsd's cost less processor time.
 func measureChecks(program string, n int) (bool, error) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "\n%d tcp checks each second\tcpu per check\tmemory\tdetection p50\tp99\t\n", n)
+	fmt.Fprintf(out, "\n%d tcp checks each second\tdone\tcpu per check\tmemory\tdetection p50\tp99\t\n", n)
 	var costs []cost
 	for _, c := range []checker{{"keepalived", keepalived}, {"lvsd", director(program)}} {
 		var cost cost
@@ -57,7 +60,7 @@ func measureChecks(program string, n int) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("checks of %s: %w", c.name, err)
 		}
-		fmt.Fprintf(out, "%s\t%s\t%.1f MB\t%s\t%s\t\n", c.name, cost.perCheck.Round(100*time.Nanosecond),
+		fmt.Fprintf(out, "%s\t%.0f/s\t%s\t%.1f MB\t%s\t%s\t\n", c.name, cost.rate, cost.perCheck.Round(100*time.Nanosecond),
 			float64(cost.memory)/1e6, cost.p50.Round(time.Millisecond), cost.p99.Round(time.Millisecond))
 		costs = append(costs, cost)
 	}
@@ -88,6 +91,7 @@ func (c checker) measure(n int) (cost, error) {
 	if err != nil {
 		return cost{}, err
 	}
+	asked := servers.asked.Load()
 	before, err := processorTime(pids)
 	if err != nil {
 		return cost{}, err
@@ -97,7 +101,8 @@ func (c checker) measure(n int) (cost, error) {
 	if err != nil {
 		return cost{}, err
 	}
-	result := cost{perCheck: (after - before) / time.Duration(n*int(window/time.Second))}
+	done := servers.asked.Load() - asked
+	result := cost{perCheck: (after - before) / time.Duration(max(done, 1)), rate: float64(done) / window.Seconds()}
 	if result.memory, err = residentBytes(pids); err != nil {
 		return cost{}, err
 	}
@@ -124,6 +129,7 @@ func allUp(table *ipvs.Table) error {
 // listeners are servers that accept and close.
 type listeners struct {
 	addrs []netip.AddrPort
+	asked atomic.Int64 // connections that were accepted
 	open  map[netip.AddrPort]net.Listener
 }
 
@@ -146,6 +152,7 @@ func listen(n int) (*listeners, error) {
 				if err != nil {
 					return
 				}
+				l.asked.Add(1)
 				c.Close()
 			}
 		}()
@@ -165,7 +172,7 @@ func (l *listeners) die(table *ipvs.Table) ([]time.Duration, error) {
 	died := map[netip.AddrPort]time.Time{}
 	var latencies []time.Duration
 	next := time.Now()
-	for end := next.Add(deaths*deathGap + deathWait); len(latencies) < deaths; time.Sleep(5 * time.Millisecond) {
+	for end := next.Add(deaths*deathGap + deathWait); len(latencies) < deaths; time.Sleep(look) {
 		now := time.Now()
 		if now.After(end) {
 			return nil, fmt.Errorf("%d of %d deaths were not found", deaths-len(latencies), deaths)
