@@ -13,7 +13,7 @@ KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
 KERNEL_PKGS := $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS)))
 UNIT_PKGS = $(filter-out $(shell $(GO) list $(KERNEL_PKGS)),$(shell $(GO) list ./...))
 LAUNCHER := $(CURDIR)/build/kernel
-DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
+DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
 FUZZTIME ?= 30s
 

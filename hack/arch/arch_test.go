@@ -133,6 +133,8 @@ func forbidden(importer, imported string) string {
 		return "an edge of the kernel knows nothing of what decides"
 	case under(edges, importer) && under(edges, imported) && !within(imported, importer) && !isTest:
 		return "the edges of the kernel do not know each other"
+	case importer == "pkg/vrrp" && imported != "pkg/lvs":
+		return "the protocol tells a role and touches nothing but its sockets"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):
