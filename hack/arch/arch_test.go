@@ -30,10 +30,6 @@ var chosen = map[string][]string{
 	"github.com/spf13/cobra":            {"pkg/cli"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"github.com/coreos/go-systemd":      {"pkg/daemon"},
-	"github.com/vishvananda/netns":      {},
-	"github.com/rogpeppe/go-internal":   {},
-	"go.uber.org/goleak":                {},
-	"github.com/google/go-cmp":          {},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
 }
 

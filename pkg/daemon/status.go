@@ -30,7 +30,8 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		Drift:   status.Drift(drift),
 	}
 	if last := d.reconciler.Last(); last != nil {
-		s.Daemon.Checked, s.Daemon.InStep, s.Daemon.Errors = last.Start, last.OK(), problems(last)
+		s.Daemon.Checked, s.Daemon.Round = last.Start, last.Took.Seconds()
+		s.Daemon.InStep, s.Daemon.Errors = last.OK(), problems(last)
 	}
 	return s, nil
 }

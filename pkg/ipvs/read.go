@@ -9,7 +9,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// dumpTries is how often a dump is begun that a change of the table interrupts.
+// dumpTries is how often a dump that changes of the table interrupt is begun.
 const dumpTries = 4
 
 // Services reads the whole table, sorted by key.
@@ -114,6 +114,7 @@ func (t *Table) readServers(key lvs.ServiceKey, servers []lvs.Server, stats map[
 	return slices.CompactFunc(servers, func(a, b lvs.Server) bool { return a.Key == b.Key }), nil
 }
 
+// retry begins a dump again, dumpTries in all, while changes interrupt it.
 func retry(dump func() error) error {
 	var err error
 	for range dumpTries {

@@ -46,7 +46,8 @@ func OpenLedger(path string) (*Ledger, error) {
 	}
 	var e entries
 	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, fmt.Errorf("read the owned keys from %s: %w", path, err)
+		return nil, fmt.Errorf("read the owned keys from %s: %w (without this file lvsd starts, "+
+			"but forgets which services to remove that are no longer configured)", path, err)
 	}
 	for _, k := range e.Services {
 		l.owned.Services[k] = true

@@ -30,11 +30,12 @@ type Daemon struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	Files   []string  `json:"files"`
-	Loaded  time.Time `json:"loaded"`       // when the configuration in force was read
-	Reload  string    `json:"reload_error"` // why the last reload was refused, or ""
-	Checked time.Time `json:"checked"`      // last comparison with the kernel
-	InStep  bool      `json:"in_step"`      // the kernel was as desired after it
-	Errors  []string  `json:"errors"`       // what could not be done or read, and is tried again
+	Loaded  time.Time `json:"loaded"`        // when the configuration in force was read
+	Reload  string    `json:"reload_error"`  // why the last reload was refused, or ""
+	Checked time.Time `json:"checked"`       // last comparison with the kernel
+	Round   float64   `json:"round_seconds"` // how long that took
+	InStep  bool      `json:"in_step"`       // the kernel was as desired after it
+	Errors  []string  `json:"errors"`        // what could not be done or read, and is tried again
 	Drift   Drift     `json:"drift"`
 }
 

@@ -1,0 +1,452 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/firewall"
+	"github.com/lvsd/lvsd/pkg/firewall/firewalltest"
+	"github.com/lvsd/lvsd/pkg/ipvs/ipvstest"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev/netdevtest"
+	"github.com/lvsd/lvsd/pkg/reconcile"
+	"github.com/lvsd/lvsd/pkg/sysctl/sysctltest"
+)
+
+const forward = "net.ipv4.ip_forward"
+
+var (
+	web  = lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
+	vip  = lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.1/32")}
+	rule = lvs.Masquerade(netip.MustParsePrefix("10.0.0.0/24"))
+)
+
+// rules lets the fake firewall list the tables that it is asked for and the one
+// that lvsd always used.
+type rules struct{ *firewalltest.Fake }
+
+func (r rules) Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error) {
+	return r.Fake.Rules(append(firewall.Tables(want), firewall.Table{Family: lvs.IPv4, Name: "nat"}))
+}
+
+// modules are loaded in memory.
+type modules map[string]bool
+
+func (m modules) Has(name string) (bool, error)             { return m[name], nil }
+func (m modules) Load(_ context.Context, name string) error { m[name] = true; return nil }
+
+// machine is a whole fake kernel and a reconciler for it.
+type machine struct {
+	t       *testing.T
+	table   *ipvstest.Kernel
+	devices *netdevtest.Fake
+	rules   *firewalltest.Fake
+	sysctls *sysctltest.Fake
+	ledger  string
+	log     *syncBuffer
+	want    lvs.State
+	*reconcile.Reconciler
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	sysctls, err := sysctltest.New(map[string]string{forward: "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{
+		t:       t,
+		table:   ipvstest.New(),
+		devices: netdevtest.New("lo", "eth0"),
+		rules:   firewalltest.New(),
+		sysctls: sysctls,
+		ledger:  filepath.Join(t.TempDir(), "owned.json"),
+		log:     &syncBuffer{},
+	}
+	m.restart()
+	return m
+}
+
+// restart begins anew with what the kernel and the ledger hold.
+func (m *machine) restart() {
+	m.t.Helper()
+	ledger, err := reconcile.OpenLedger(m.ledger)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	kernel := reconcile.Kernel{
+		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Sysctls: m.sysctls, Modules: modules{},
+	}
+	log := slog.New(slog.NewTextHandler(m.log, nil))
+	m.Reconciler = reconcile.New(kernel, ledger, log, m.goal())
+}
+
+func (m *machine) goal() reconcile.Goal {
+	return reconcile.Goal{
+		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return m.want },
+		Resync: 30 * time.Second,
+	}
+}
+
+func (m *machine) round() reconcile.Round { return m.Round(m.t.Context()) }
+
+// ok runs a round and holds that it left nothing undone.
+func (m *machine) ok() reconcile.Round {
+	m.t.Helper()
+	r := m.round()
+	if !r.OK() {
+		m.t.Fatalf("round: %v, %d failed, %d deferred", r.Err, r.Failed(), len(r.Deferred))
+	}
+	return r
+}
+
+func texts(r reconcile.Round) []string {
+	var s []string
+	for _, result := range r.Results {
+		s = append(s, result.Op.String())
+	}
+	return s
+}
+
+func server(addr string, weight int32) lvs.Server {
+	return lvs.Server{
+		Key:            netip.MustParseAddrPort(addr),
+		ServerSettings: lvs.ServerSettings{Forwarding: lvs.NAT, Weight: weight},
+	}
+}
+
+// everything is a state with a thing of every kind.
+func everything(servers ...lvs.Server) lvs.State {
+	return lvs.State{
+		Modules:   []string{"ip_vs"},
+		Sysctls:   map[string]lvs.Sysctl{forward: {Key: forward, Value: "1", Why: "test"}},
+		Timeouts:  lvs.Timeouts{TCP: time.Minute},
+		Rules:     map[lvs.Rule]int{rule[0]: 1, rule[1]: 1},
+		Addresses: map[lvs.AddressKey]lvs.Address{vip: {AddressKey: vip}},
+		Services: map[lvs.ServiceKey]lvs.Service{
+			web: {Key: web, Settings: lvs.Settings{Scheduler: "wrr", Netmask: 32}, Servers: servers},
+		},
+	}
+}
+
+func TestRound(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	want := []string{
+		"load kernel module ip_vs",
+		"set net.ipv4.ip_forward to 1 (was 0; test)",
+		"set IPVS time-outs: tcp 1m",
+		"add rule: " + rule[0].String(),
+		"add rule: " + rule[1].String(),
+		"add tcp 192.0.2.1:80 (scheduler wrr)",
+		"add 10.0.0.2:80 to tcp 192.0.2.1:80 (nat weight 1)",
+		"add address 192.0.2.1/32 on eth0",
+	}
+	if diff := cmp.Diff(want, texts(m.ok())); diff != "" {
+		t.Errorf("first round (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]lvs.AddressKey{vip}, m.devices.Announced(), cmp.Comparer(func(a, b lvs.AddressKey) bool { return a == b })); diff != "" {
+		t.Errorf("announced (-want +got):\n%s", diff)
+	}
+	if got := texts(m.ok()); got != nil {
+		t.Errorf("second round: %q", got)
+	}
+}
+
+func TestDrift(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	if r := m.ok(); r.Drift() != 0 {
+		t.Errorf("the first fill counts as %d drifts", r.Drift())
+	}
+	service := m.want.Services[web]
+	m.table.Apply(t.Context(), []lvs.Change{{Verb: lvs.Delete, Service: service}})
+	if err := m.sysctls.Write(forward, "0"); err != nil {
+		t.Fatal(err)
+	}
+	r := m.ok()
+	if got := r.Drift(); got != 3 || len(r.Results) != 3 {
+		t.Errorf("%d operations, %d of them drift; want 3 of 3: %q", len(r.Results), got, texts(r))
+	}
+	if got := m.Drift(); got.Repaired != 3 || got.Op == "" || got.Last.IsZero() {
+		t.Errorf("sum of drift: %+v", got)
+	}
+	m.want = everything(server("10.0.0.2:80", 2))
+	if r := m.ok(); r.Drift() != 0 || len(r.Results) != 1 {
+		t.Errorf("a change of the configuration: %d operations, %d of them drift", len(r.Results), r.Drift())
+	}
+	if got := strings.Count(m.log.String(), "drift repaired"); got != 3 {
+		t.Errorf("%d lines about drift, want 3:\n%s", got, m.log)
+	}
+}
+
+// Ownership survives a restart: what was taken out of the file meanwhile goes,
+// what others made stays.
+func TestOwnershipSurvivesRestart(t *testing.T) {
+	m := newMachine(t)
+	foreign := lvs.Service{
+		Key:      lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.9:25")),
+		Settings: lvs.Settings{Scheduler: "rr", Netmask: 32},
+	}
+	theirs := lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.9/24")}
+	m.table.Apply(t.Context(), []lvs.Change{{Verb: lvs.Add, Service: foreign}})
+	if err := m.devices.Add(lvs.Address{AddressKey: theirs}); err != nil {
+		t.Fatal(err)
+	}
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.want.Addresses[theirs] = lvs.Address{AddressKey: theirs}
+	m.ok()
+	m.want = lvs.State{Services: map[lvs.ServiceKey]lvs.Service{}}
+	m.restart()
+	m.ok()
+	if got, want := m.table.String(), ipvstest.Text([]lvs.Service{foreign}); got != want {
+		t.Errorf("table: got\n%swant\n%s", got, want)
+	}
+	addresses, err := m.devices.Addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := addresses[vip]; ok {
+		t.Errorf("the address that lvsd added is still there")
+	}
+	if _, ok := addresses[theirs]; !ok {
+		t.Errorf("the address that was there before lvsd is gone")
+	}
+	// Once deleted, a service of the same key is somebody else's.
+	m.table.Apply(t.Context(), []lvs.Change{{Verb: lvs.Add, Service: lvs.Service{Key: web, Settings: foreign.Settings}}})
+	if got := texts(m.ok()); got != nil {
+		t.Errorf("lvsd does %q to a service that somebody made anew", got)
+	}
+}
+
+func TestUnmanaged(t *testing.T) {
+	m := newMachine(t)
+	foreign := lvs.Service{Key: web, Settings: lvs.Settings{Scheduler: "rr", Netmask: 32}}
+	m.table.Apply(t.Context(), []lvs.Change{{Verb: lvs.Add, Service: foreign}})
+	m.want = lvs.State{Services: map[lvs.ServiceKey]lvs.Service{}}
+	if got := texts(m.ok()); got != nil {
+		t.Errorf("unmanaged service: %q", got)
+	}
+	goal := m.goal()
+	goal.Unmanaged = true
+	m.Aim(goal)
+	if diff := cmp.Diff([]string{"delete tcp 192.0.2.1:80"}, texts(m.ok())); diff != "" {
+		t.Errorf("with the whole table owned (-want +got):\n%s", diff)
+	}
+}
+
+// A server goes only when another has come: if the kernel refuses the new one,
+// the old one goes on serving.
+func TestShrinkingWaitsForGrowth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.ok()
+		refuse := true
+		m.table.Fail = func(c lvs.Change) error {
+			if refuse && c.Server != nil && c.Verb == lvs.Add {
+				return unix.ENOMEM
+			}
+			return nil
+		}
+		m.want = everything(server("10.0.0.3:80", 1))
+		r := m.round()
+		if len(r.Deferred) != 1 || r.Failed() != 1 {
+			t.Errorf("%d deferred, %d failed; want 1 and 1", len(r.Deferred), r.Failed())
+		}
+		if got := m.table.String(); !strings.Contains(got, "10.0.0.2:80 nat weight 1") {
+			t.Errorf("the old server is gone:\n%s", got)
+		}
+		refuse = false
+		time.Sleep(time.Minute)
+		r = m.ok()
+		if r.Drift() != 0 {
+			t.Errorf("what had to wait counts as %d drifts", r.Drift())
+		}
+		if got := m.table.String(); strings.Contains(got, "10.0.0.2:80") {
+			t.Errorf("the old server is still there:\n%s", got)
+		}
+	})
+}
+
+// What cannot be read is left alone in that round, and the rest goes on.
+func TestUnreadableTable(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.ok()
+	m.table.FailRead = func() error { return unix.ENOBUFS }
+	m.want = everything(server("10.0.0.2:80", 2))
+	m.want.Sysctls[forward] = lvs.Sysctl{Key: forward, Value: "2", Why: "test"}
+	r := m.round()
+	if !errors.Is(r.Err, unix.ENOBUFS) || r.OK() {
+		t.Errorf("error %v", r.Err)
+	}
+	if diff := cmp.Diff([]string{"set net.ipv4.ip_forward to 2 (was 1; test)"}, texts(r)); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+}
+
+// A failed operation is tried again with growing pauses, told once, and stops
+// no other.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		var tries []time.Duration
+		start := time.Now()
+		broken := true
+		m.rules.Fail = func(op, _ string) error {
+			if op != "add" || !broken {
+				return nil
+			}
+			tries = append(tries, time.Since(start))
+			return unix.EPERM
+		}
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.want.Rules = map[lvs.Rule]int{rule[1]: 1}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go m.Run(ctx, nil)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff([]time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}, tries); diff != "" {
+			t.Errorf("tries (-want +got):\n%s", diff)
+		}
+		if got := m.table.String(); !strings.Contains(got, "10.0.0.2:80") {
+			t.Errorf("the failing rule stopped the table:\n%s", got)
+		}
+		if got := strings.Count(m.log.String(), "operation not done"); got != 1 {
+			t.Errorf("told %d times, want once:\n%s", got, m.log)
+		}
+		broken = false
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !m.Last().OK() {
+			t.Errorf("not in step after the cause is gone: %+v", m.Last())
+		}
+	})
+}
+
+// With one operation in ten failing at random the kernel still comes to what is
+// wanted, through any series of wanted states, and nothing is left to do then.
+func TestConverges(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine(t)
+			m.table.Fail = ipvstest.FailRate(0.1, seed)
+			fail := rand.New(rand.NewPCG(seed, 7))
+			atRandom := func(string, string) error {
+				if fail.Float64() < 0.1 {
+					return unix.EIO
+				}
+				return nil
+			}
+			m.devices.Fail, m.rules.Fail, m.sysctls.Fail = atRandom, atRandom, atRandom
+			random := rand.New(rand.NewPCG(seed, 9))
+			for range 5 {
+				m.want = randomState(random)
+				converge(t, m)
+			}
+			if info, err := os.Stat(m.ledger); err != nil || info.Size() == 0 {
+				t.Errorf("ledger: %v", err)
+			}
+		})
+	}
+}
+
+func converge(t *testing.T, m *machine) {
+	t.Helper()
+	for range 50 {
+		if m.round().OK() && m.round().OK() && len(m.Last().Results) == 0 {
+			return
+		}
+		time.Sleep(2 * time.Minute) // fake time: every back-off is over
+	}
+	t.Fatalf("not converged: %+v", m.Last())
+}
+
+func randomState(r *rand.Rand) lvs.State {
+	s := everything()
+	service := s.Services[web]
+	for i := range 10 {
+		if r.IntN(2) == 0 {
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 80)
+			service.Servers = append(service.Servers, server(addr.String(), int32(r.IntN(3))))
+		}
+	}
+	s.Services[web] = service
+	if r.IntN(2) == 0 {
+		delete(s.Addresses, vip)
+	}
+	if r.IntN(2) == 0 {
+		s.Rules = nil
+	}
+	return s
+}
+
+func TestSettleSeesTheNewGoal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go m.Run(ctx, nil)
+		synctest.Wait()
+		goal := m.goal()
+		goal.Desire = func(map[lvs.AddressKey]lvs.Address) lvs.State { return everything(server("10.0.0.2:80", 1)) }
+		m.Aim(goal)
+		round, err := m.Settle(ctx)
+		if err != nil || len(round.Want.Services) != 1 {
+			t.Errorf("settled on %+v, %v", round.Want, err)
+		}
+		cancel()
+		synctest.Wait()
+		if _, err := m.Settle(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+func TestLedgerThatIsBroken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owned.json")
+	if err := os.WriteFile(path, []byte(`{"Services":["tcp here"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reconcile.OpenLedger(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+	if _, err := reconcile.OpenLedger(filepath.Dir(path)); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder in the ledger's place: %v", err)
+	}
+}
+
+// syncBuffer is a log that the test reads while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
