@@ -75,6 +75,7 @@ func newRoot(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p),
+		newFailover(p), newRole(p),
 		newVersion(p), newExitCodes(),
 	)
 	return root

@@ -17,6 +17,7 @@ type Config struct {
 	Director   Director
 	Virtual    []Virtual // sorted by name
 	Addresses  []lvs.Address
+	VRRP       []VRRP         // sorted by name
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Files      []string // every file that was read, the first one first

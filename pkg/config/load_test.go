@@ -146,6 +146,9 @@ func render(cfg *Config) string {
 	for _, a := range cfg.Addresses {
 		fmt.Fprintf(&b, "address %s label %q nodad %t\n", a.AddressKey, a.Label, a.NoDAD)
 	}
+	for _, v := range cfg.VRRP {
+		fmt.Fprintf(&b, "vrrp %+v\n", v)
+	}
 	for _, p := range cfg.Masquerade {
 		fmt.Fprintf(&b, "masquerade %s\n", p)
 	}

@@ -7,6 +7,7 @@ package control
 import (
 	"context"
 
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -16,6 +17,10 @@ type Director interface {
 	// Reload reads the configuration again and returns when the kernel was
 	// compared with it. An error means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
+	// Failover hands a VRRP instance over, all if the name is "".
+	Failover(ctx context.Context, instance string) error
+	// SetRole sets the role in an external VRRP instance, in all if the name is "".
+	SetRole(ctx context.Context, instance string, role lvs.Role) error
 }
 
 // Reloaded is what a reload came to.
@@ -26,6 +31,8 @@ type Reloaded struct {
 
 // The calls' paths.
 const (
-	statusPath = "/v1/status"
-	reloadPath = "/v1/reload"
+	statusPath   = "/v1/status"
+	reloadPath   = "/v1/reload"
+	failoverPath = "/v1/failover"
+	rolePath     = "/v1/role"
 )

@@ -82,6 +82,7 @@ func handler(d Director) http.Handler {
 		done, err := d.Reload(r.Context())
 		reply(w, done, err)
 	})
+	handleVRRP(mux, d)
 	return mux
 }
 

@@ -41,6 +41,7 @@ type Director struct {
 	options    Options
 	kernel     *kernel
 	reconciler *reconcile.Reconciler
+	roles      *roles
 	started    time.Time
 
 	// mu serialises reloads. What they leave behind is read under it too.
@@ -73,7 +74,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	d := &Director{options: o, kernel: k, started: time.Now(), config: cfg, loaded: time.Now()}
-	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg))
+	d.roles = newRoles(o.Log, k.devices, cfg.VRRP)
+	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg, d.roles.current))
 	socket := o.Socket
 	if socket == "" {
 		socket = Socket(cfg)
@@ -89,36 +91,67 @@ func load(ctx context.Context, path string) (*config.Config, error) {
 	return config.Load(ctx, path, resolver)
 }
 
-// goal is what a configuration asks of the reconciler.
-func goal(c *config.Config) reconcile.Goal {
+// goal is what a configuration asks of the reconciler, with these roles in the
+// VRRP instances.
+func goal(c *config.Config, roles func() map[string]lvs.Role) reconcile.Goal {
+	host := func(addresses map[lvs.AddressKey]lvs.Address) desired.Host {
+		return desired.Host{Addresses: addresses, Roles: roles()}
+	}
 	return reconcile.Goal{
 		Desire: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			return desired.Build(c, desired.Host{Addresses: addresses})
+			return desired.Build(c, host(addresses))
+		},
+		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
+			var s lvs.State
+			s.Addresses, s.Absent = desired.Addresses(c, host(addresses))
+			return s
 		},
 		Resync:    c.Director.Resync,
 		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
 	}
 }
 
-// run runs the tasks until one fails or the director is told to stop.
+// undecided are the roles where no daemon runs.
+func undecided() map[string]lvs.Role { return nil }
+
+// run runs the tasks until one fails or the director is told to stop. The tasks
+// outlast the signal until others serve what this director did.
 func (d *Director) run(ctx context.Context, server *control.Server) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	signals, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	live, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	d.log().Info("director starts", "name", d.config.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", d.config.Files)
 	d.warn(d.config)
-	tasks, ctx := errgroup.WithContext(ctx)
+	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
-		d.reconciler.Run(ctx, func() { notify("READY=1") })
+		d.reconciler.Run(ctx, func() {
+			d.roles.start()
+			notify("READY=1")
+		})
 		return nil
 	})
 	tasks.Go(func() error { return server.Run(ctx) })
-	tasks.Go(func() error { return netdev.Watch(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return netdev.Watch(ctx, d.devicesChanged) })
+	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx) })
-	err := tasks.Wait()
+	select {
+	case <-signals.Done():
+	case <-ctx.Done():
+	}
 	notify("STOPPING=1")
-	return errors.Join(err, d.stop())
+	d.roles.stop()
+	d.reconciler.Readdress(context.WithoutCancel(ctx))
+	end()
+	return errors.Join(tasks.Wait(), d.stop())
+}
+
+// devicesChanged is told of every change of an interface or an address.
+func (d *Director) devicesChanged() {
+	d.reconciler.Kick()
+	d.roles.recheck()
 }
 
 // stop leaves the kernel as it is, so that the packets go on, or takes away

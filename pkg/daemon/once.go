@@ -30,7 +30,7 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Plan()
+	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c, undecided)).Plan()
 	return round, round.Err
 }
 
@@ -55,7 +55,7 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c)).Round(ctx)
+	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c, undecided)).Round(ctx)
 	if !round.OK() {
 		errs := []error{round.Err}
 		for _, r := range round.Results {

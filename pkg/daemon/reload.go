@@ -55,7 +55,8 @@ func (d *Director) swap(ctx context.Context) error {
 	}
 	d.config, d.loaded, d.refused = c, time.Now(), ""
 	d.warn(c)
-	d.reconciler.Aim(goal(c))
+	d.roles.set(c.VRRP)
+	d.reconciler.Aim(goal(c, d.roles.current))
 	return nil
 }
 

@@ -19,6 +19,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	if err != nil {
 		return status.Status{}, err
 	}
+	s.SetElections(d.roles.status())
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),

@@ -12,27 +12,32 @@ import (
 )
 
 // Host is what the desired state must know of the machine: the interfaces that
-// need a parameter of their own follow from the addresses they carry.
+// need a parameter of their own follow from the addresses they carry, and the
+// VIPs of VRRP from its part in each instance.
 type Host struct {
 	Addresses map[lvs.AddressKey]lvs.Address
+	Roles     map[string]lvs.Role // by the instance's name
 }
 
 // Build gives the desired state of a director with this configuration on this
 // host. Equal arguments give equal states.
 func Build(c *config.Config, host Host) lvs.State {
 	s := lvs.State{
-		Timeouts:  c.Timeouts,
-		Services:  services(c.Virtual),
-		Rules:     rules(c),
-		Addresses: map[lvs.AddressKey]lvs.Address{},
+		Timeouts: c.Timeouts,
+		Services: services(c.Virtual),
+		Rules:    rules(c),
 	}
+	s.Addresses, s.Absent = Addresses(c, host)
 	carriers := maps.Clone(host.Addresses)
 	if carriers == nil {
 		carriers = map[lvs.AddressKey]lvs.Address{}
 	}
-	for _, a := range c.Addresses {
-		s.Addresses[a.AddressKey] = a
-		carriers[a.AddressKey] = a
+	maps.Copy(carriers, s.Addresses)
+	// A standby's interfaces are ready for the VIPs before it has them.
+	for _, v := range c.VRRP {
+		for _, a := range v.VIPs {
+			carriers[a.AddressKey] = a
+		}
 	}
 	s.Modules = modules(s.Services)
 	s.Sysctls = sysctls(c, s, Host{Addresses: carriers})

@@ -23,9 +23,11 @@ import (
 // Desire gives the desired state for a host with these addresses.
 type Desire func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
 
-// Goal is what the rounds lead to.
+// Goal is what the rounds lead to. Addresses is the part of Desire that Readdress
+// needs; nil gives up Readdress.
 type Goal struct {
 	Desire    Desire
+	Addresses func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
 	Resync    time.Duration // longest time between two rounds
 	Unmanaged bool          // services that nobody wants are removed, whoever made them
 }
@@ -46,6 +48,8 @@ type Round struct {
 	Results  []Result
 	Deferred []plan.Op // what waits: for its back-off, or for another operation to succeed
 	Err      error     // what could not be read or remembered
+
+	lane int // number of the lane's last change before the observation
 }
 
 // OK tells whether the kernel is as desired after the round.
@@ -95,6 +99,9 @@ type Reconciler struct {
 	last   atomic.Pointer[Round]
 	drift  atomic.Pointer[Drift]
 	kick   chan struct{}
+
+	lane     lane
+	complete atomic.Pointer[Goal] // the goal whose services are all there
 
 	mu      sync.Mutex
 	waiters []chan Round // for the end of a round that has not begun
@@ -205,21 +212,23 @@ func (r *Reconciler) Round(ctx context.Context) Round {
 }
 
 func (r *Reconciler) round(ctx context.Context) Round {
-	round := r.look(*r.goal.Load())
+	goal := r.goal.Load()
+	round := r.look(*goal)
 	r.reading = r.reading.after(round.Err)
 	ops := make([]plan.Op, 0, len(round.Results))
 	for _, result := range round.Results {
 		ops = append(ops, result.Op)
 	}
-	if err := r.ledger.claim(round.Want, ops); err != nil {
+	if err := r.lane.do(func() error { return r.ledger.claim(round.Want, ops) }); err != nil {
 		round.Err = errors.Join(round.Err, err)
 	}
 	r.retry.keep(ops)
 	r.apply(ctx, &round, ops)
 	r.markDrift(&round)
-	if err := r.ledger.release(done(round.Results)); err != nil {
+	if err := r.lane.do(func() error { return r.ledger.release(done(round.Results)) }); err != nil {
 		round.Err = errors.Join(round.Err, err)
 	}
+	r.completed(goal, round)
 	round.Took = time.Since(round.Start)
 	r.report(round)
 	r.remember(round)
@@ -231,7 +240,7 @@ func (r *Reconciler) round(ctx context.Context) Round {
 
 // look observes and plans.
 func (r *Reconciler) look(goal Goal) Round {
-	round := Round{Start: time.Now()}
+	round := Round{Start: time.Now(), lane: r.lane.number()}
 	host, err := r.kernel.host()
 	if err != nil {
 		round.Err = err
@@ -239,10 +248,7 @@ func (r *Reconciler) look(goal Goal) Round {
 	}
 	round.Want = goal.Desire(host.Addresses)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
-	if round.Err == nil {
-		r.ledger.prune(round.Want, round.Have)
-	}
-	owned := r.ledger.owned
+	owned := r.lane.owned(r.ledger, round)
 	if goal.Unmanaged {
 		owned.Services = keys(round.Have.Services)
 	}
@@ -260,9 +266,10 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 	for len(ops) > 0 && ctx.Err() == nil {
 		batch := leading(ops)
 		ops = ops[len(batch):]
+		leave := r.lane.enter(batch)
 		var due []plan.Op
 		for _, op := range batch {
-			if r.retry.waits(op) || failed.hold(op, round.Want) {
+			if r.retry.waits(op) || failed.hold(op, round.Want) || r.lane.outdated(op, round) {
 				round.Deferred = append(round.Deferred, op)
 				continue
 			}
@@ -273,6 +280,7 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 			failed.note(due[i], err)
 			round.Results = append(round.Results, Result{Op: due[i], Err: err})
 		}
+		leave()
 	}
 	round.Deferred = append(round.Deferred, ops...)
 }

@@ -22,6 +22,7 @@ type Status struct {
 	Daemon   *Daemon   `json:"daemon"` // null when none runs
 	Services []Service `json:"services"`
 	VIPs     []VIP     `json:"vips"`
+	VRRP     []VRRP    `json:"vrrp"`
 	Warnings []string  `json:"warnings"`
 }
 
@@ -115,7 +116,8 @@ func Build(c *config.Config, o Observed) Status {
 	s := Status{
 		Director: c.Director.Name,
 		Services: []Service{},
-		VIPs:     vips(c, o.Addresses),
+		VIPs:     presence(c.Addresses, o.Addresses),
+		VRRP:     instances(c, o.Addresses),
 		Warnings: Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
@@ -143,26 +145,22 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 	for _, a := range c.Addresses {
 		carried[a.Prefix.Addr()] = true
 	}
+	for _, v := range c.VRRP {
+		for _, a := range v.VIPs {
+			carried[a.Prefix.Addr()] = true
+		}
+	}
 	warnings := []string{}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
 			if key.Mark == 0 && !carried[key.VIP.Addr()] {
 				warnings = append(warnings, fmt.Sprintf(
-					"virtual %s: no interface carries %s and [vip] does not add it, so no packet for it arrives here",
+					"virtual %s: no interface carries %s and neither [vip] nor [vrrp] adds it, so no packet for it arrives here",
 					v.Name, key.VIP.Addr()))
 			}
 		}
 	}
 	return slices.Compact(warnings)
-}
-
-func vips(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []VIP {
-	list := []VIP{}
-	for _, a := range c.Addresses {
-		_, present := addresses[a.AddressKey]
-		list = append(list, VIP{Address: a.Prefix, Interface: a.Interface, Present: present})
-	}
-	return list
 }
 
 func service(v config.Virtual, have lvs.Service, present bool, stats lvs.ServiceStats) Service {

@@ -25,28 +25,25 @@ type Link struct {
 // reopen is the pause before a link that does not work is tried again.
 const reopen = 200 * time.Millisecond
 
-// wire is the links of an instance.
-type wire []*link
+// links is the wire of an instance.
+type links struct{ list []*link }
 
-func open(i Instance) Wire {
-	var w wire
+func open(i Instance) wire {
+	w := &links{}
 	for _, l := range i.Links {
-		w = append(w, &link{Link: l, family: i.Family, check: make(chan struct{}, 1)})
+		w.list = append(w.list, &link{Link: l, family: i.Family, check: make(chan struct{}, 1)})
 	}
 	return w
 }
 
-// Send sends on every link. A link on which that fails is opened anew, which
-// tells why.
-func (w wire) Send(a Advert) {
-	for _, l := range w {
+func (w *links) send(a Advert) {
+	for _, l := range w.list {
 		l.send(a)
 	}
 }
 
-// Recheck makes every link look whether its interface is still the same.
-func (w wire) Recheck() {
-	for _, l := range w {
+func (w *links) recheck() {
+	for _, l := range w.list {
 		select {
 		case l.check <- struct{}{}:
 		default:
@@ -54,11 +51,28 @@ func (w wire) Recheck() {
 	}
 }
 
-// Run receives on every link until the context ends.
-func (w wire) Run(ctx context.Context, in Sink) {
+func (w *links) files() []int {
+	var all []int
+	for _, l := range w.list {
+		if s := l.now.Load(); s != nil {
+			all = append(all, s.fd)
+		}
+	}
+	return all
+}
+
+func (w *links) receive(heard func(Heard), refused func(Reason)) {
+	for _, l := range w.list {
+		if s := l.now.Load(); s != nil {
+			l.receive(s, heard, refused)
+		}
+	}
+}
+
+func (w *links) run(ctx context.Context, report func(name string, err error)) {
 	var all sync.WaitGroup
-	for _, l := range w {
-		all.Go(func() { l.run(ctx, in) })
+	for _, l := range w.list {
+		all.Go(func() { l.run(ctx, report) })
 	}
 	all.Wait()
 }
@@ -71,13 +85,13 @@ type link struct {
 	now    atomic.Pointer[socket] // nil while the link does not work
 }
 
-func (l *link) run(ctx context.Context, in Sink) {
+func (l *link) run(ctx context.Context, report func(name string, err error)) {
 	for ctx.Err() == nil {
-		err := l.serve(ctx, in)
+		err := l.serve(ctx, report)
 		if ctx.Err() != nil {
 			return
 		}
-		in.Link(l.Interface, err)
+		report(l.Interface, err)
 		select {
 		case <-ctx.Done():
 		case <-l.check:
@@ -86,82 +100,74 @@ func (l *link) run(ctx context.Context, in Sink) {
 	}
 }
 
-// serve opens the link and receives until that does not work any more.
-func (l *link) serve(ctx context.Context, in Sink) error {
+// serve keeps the link open until it does not work any more.
+func (l *link) serve(ctx context.Context, report func(name string, err error)) error {
 	where, err := l.locate()
 	if err != nil {
 		return err
 	}
-	s, err := openSocket(ctx, where, l.multicast())
+	s, err := openSocket(where, l.multicast())
 	if err != nil {
 		return fmt.Errorf("open %s for VRRP: %w", l.Interface, err)
 	}
-	defer s.conn.Close()
-	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
-	watch, stop := context.WithCancel(ctx)
-	defer stop()
-	go l.watch(watch, s)
+	defer s.close()
 	l.now.Store(s)
 	defer l.now.Store(nil)
-	in.Link(l.Interface, nil)
-	buffer := make([]byte, 64<<10)
-	for {
-		p, err := s.receive(buffer)
-		var refusal *Refusal
-		switch {
-		case errors.As(err, &refusal):
-			in.Refused(refusal)
-		case err != nil:
-			return fmt.Errorf("receive on %s: %w", l.Interface, errors.Join(s.broken(), err))
-		default:
-			l.deliver(p, s, in)
-		}
-	}
-}
-
-// watch breaks the socket when the interface is another one or has lost our
-// address.
-func (l *link) watch(ctx context.Context, s *socket) {
+	report(l.Interface, nil)
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
+		case err := <-s.failed:
+			return fmt.Errorf("VRRP on %s: %w", l.Interface, err)
 		case <-l.check:
 		}
-		where, err := l.locate()
-		if err == nil && where != s.place {
-			err = errors.New("its interface or address changed")
+		now, err := l.locate()
+		if err == nil && now != where {
+			err = fmt.Errorf("%s or its address has changed", l.Interface)
 		}
 		if err != nil {
-			s.fail(err)
+			return err
+		}
+	}
+}
+
+// receive takes what has come on a link.
+func (l *link) receive(s *socket, heard func(Heard), refused func(Reason)) {
+	for {
+		p, err := s.receive()
+		if err == nil {
+			err = l.verify(p, s)
+		}
+		var a Advert
+		if err == nil {
+			a, err = Parse(p.payload, p.src, p.dst)
+		}
+		var refusal *Refusal
+		switch {
+		case err == nil:
+			heard(Heard{Advert: a, Source: p.src, Local: s.source, Link: l.Interface})
+		case errors.As(err, &refusal):
+			refused(refusal.Reason)
+		default:
 			return
 		}
 	}
 }
 
-// deliver checks what only the link can (RFC 9568 section 7.1).
-func (l *link) deliver(p received, s *socket, in Sink) {
-	var err error
+// verify checks what only the link can (RFC 9568 section 7.1).
+func (l *link) verify(p received, s *socket) error {
 	switch {
 	case p.ttl != TTL:
-		err = refuse(WrongTTL, "TTL %d", p.ttl)
+		return refuse(WrongTTL, "TTL %d", p.ttl)
 	case p.src == s.source || slices.Contains(l.Avoid, p.src):
-		err = refuse(OwnAddress, "from %s", p.src)
+		return refuse(OwnAddress, "from %s", p.src)
 	case l.multicast() && p.dst != group(l.family), !l.multicast() && p.dst != s.source:
-		err = refuse(WrongTarget, "to %s", p.dst)
+		return refuse(WrongTarget, "to %s", p.dst)
 	case !l.multicast() && !slices.Contains(l.Peers, p.src):
-		err = refuse(WrongSource, "from %s", p.src)
+		return refuse(WrongSource, "from %s", p.src)
 	}
-	var a Advert
-	if err == nil {
-		a, err = Parse(p.payload, p.src, p.dst)
-	}
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		in.Refused(refusal)
-		return
-	}
-	in.Heard(Heard{Advert: a, Source: p.src, Local: s.source, Link: l.Interface})
+	return nil
 }
 
 func (l *link) send(a Advert) {
@@ -203,8 +209,11 @@ func (l *link) locate() (place, error) {
 	if err != nil {
 		return place{}, fmt.Errorf("no interface %s", l.Interface)
 	}
-	if device.Flags&net.FlagUp == 0 {
+	switch {
+	case device.Flags&net.FlagUp == 0:
 		return place{}, fmt.Errorf("%s is down", l.Interface)
+	case device.Flags&net.FlagRunning == 0:
+		return place{}, fmt.Errorf("%s has no carrier", l.Interface)
 	}
 	list, err := device.Addrs()
 	if err != nil {

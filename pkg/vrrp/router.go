@@ -3,6 +3,7 @@ package vrrp
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -22,33 +23,42 @@ type Instance struct {
 	Links  []Link     // on which adverts are sent and heard; silence on all of them is death
 }
 
-// Wire carries the adverts of an instance.
-type Wire interface {
-	// Send sends an advert on every link that works. It never blocks.
-	Send(Advert)
-	// Run receives until the context ends.
-	Run(context.Context, Sink)
-	// Recheck is told when interfaces or addresses changed. It never blocks.
-	Recheck()
+// wire carries the adverts of an instance. The router's thread calls send,
+// receive and files, none of which blocks.
+type wire interface {
+	// send sends an advert on every link that works.
+	send(Advert)
+	// receive takes what has come.
+	receive(heard func(Heard), refused func(Reason))
+	// files are the descriptors that become readable when something comes.
+	files() []int
+	// run opens the links, and tells whenever one begins to work (nil) or why it
+	// does not, until the context ends.
+	run(ctx context.Context, link func(name string, err error))
+	// recheck is told when interfaces or addresses changed.
+	recheck()
 }
 
-// Sink takes what a Wire receives.
-type Sink interface {
-	Heard(Heard)
-	Refused(*Refusal)
-	// Link tells that a link works (nil) or why it does not.
-	Link(name string, err error)
+// waiter lets the router's thread sleep.
+type waiter interface {
+	// wait returns when a descriptor is readable, at a time (zero: never), or after
+	// wake.
+	wait(until time.Time, files []int)
+	wake()
+	close()
 }
 
 // ErrNotActive is the error of a hand-over without anything to hand over.
 var ErrNotActive = errors.New("not active")
 
-// Router runs instances that move together. Its goroutine has a thread of its
-// own, of the highest ordinary priority, and waits for nobody: what it tells
-// others it leaves where they find it.
+// Router runs instances that move together. It has a thread of its own, of the
+// highest ordinary priority, which sleeps in the kernel until an advert is due
+// or has come, and waits for nobody else: what it tells others it leaves where
+// they find it.
 type Router struct {
 	instances []Instance // of the goroutine of Run, once that runs
-	dial      func(Instance) Wire
+	dial      func(Instance) wire
+	waiter    waiter
 	changed   func()
 	group     *Group
 	members   []*member
@@ -62,7 +72,7 @@ type Router struct {
 
 // member is what belongs to one instance of a router.
 type member struct {
-	wire    Wire
+	wire    wire
 	close   context.CancelFunc
 	closed  sync.WaitGroup
 	links   map[string]error // by name; those that reported
@@ -74,20 +84,25 @@ type member struct {
 
 // NewRouter gives a router for instances that move together. changed is called
 // after every change of a role and must not block.
-func NewRouter(instances []Instance, changed func()) *Router {
-	return newRouter(instances, changed, open)
+func NewRouter(instances []Instance, changed func()) (*Router, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	return newRouter(instances, changed, open, p), nil
 }
 
-func newRouter(instances []Instance, changed func(), dial func(Instance) Wire) *Router {
+func newRouter(instances []Instance, changed func(), dial func(Instance) wire, w waiter) *Router {
 	r := &Router{
-		instances: instances,
-		dial:      dial,
-		changed:   changed,
-		inputs:    make(chan func(time.Time) []Output, 256),
-		done:      make(chan struct{}),
-		events:    make(chan Event, 256),
+		dial:    dial,
+		waiter:  w,
+		changed: changed,
+		inputs:  make(chan func(time.Time) []Output, 256),
+		done:    make(chan struct{}),
+		events:  make(chan Event, 256),
 	}
 	var settings []Settings
+	r.instances = slices.Clone(instances)
 	for _, i := range instances {
 		settings = append(settings, i.Settings)
 		r.members = append(r.members, &member{links: map[string]error{}})
@@ -111,30 +126,64 @@ func (r *Router) Run(ctx context.Context) {
 	defer r.disconnect()
 	defer close(r.done)
 	r.apply(r.each(time.Now(), (*Machine).Start))
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	stop := ctx.Done()
+	defer context.AfterFunc(ctx, func() {
+		r.submit(func(now time.Time) []Output { return r.each(now, (*Machine).Shutdown) })
+	})()
 	for !r.group.Done() {
-		deadline := r.group.Deadline()
-		if deadline.IsZero() {
-			timer.Stop()
-		} else {
-			timer.Reset(time.Until(deadline))
-		}
+		r.waiter.wait(r.group.Deadline(), r.files())
+		r.receive()
+		r.obey()
+		r.expire()
+	}
+}
+
+func (r *Router) files() []int {
+	var all []int
+	for _, m := range r.members {
+		all = append(all, m.wire.files()...)
+	}
+	return all
+}
+
+// receive takes what has come. It does so before any timer is looked at: what
+// has not been read yet is no silence.
+func (r *Router) receive() {
+	for i, m := range r.members {
+		m.wire.receive(func(h Heard) { r.hear(i, h) }, m.refuse)
+	}
+}
+
+func (r *Router) hear(i int, h Heard) {
+	m := r.members[i]
+	var refusal *Refusal
+	if errors.As(r.instances[i].Verify(h.Advert), &refusal) {
+		m.refuse(refusal.Reason)
+		return
+	}
+	m.heard++
+	now := time.Now()
+	r.apply(r.group.One(now, i, func(m *Machine) Output { return m.Receive(now, h) }))
+}
+
+func (m *member) refuse(r Reason) { m.refused[r].Add(1) }
+
+// obey does what others asked for.
+func (r *Router) obey() {
+	for {
 		select {
-		case <-timer.C:
-			r.expire(deadline)
 		case input := <-r.inputs:
 			r.apply(input(time.Now()))
-		case <-stop:
-			stop = nil
-			r.apply(r.each(time.Now(), (*Machine).Shutdown))
+		default:
+			return
 		}
 	}
 }
 
-func (r *Router) expire(deadline time.Time) {
-	now := time.Now()
+func (r *Router) expire() {
+	now, deadline := time.Now(), r.group.Deadline()
+	if deadline.IsZero() || deadline.After(now) {
+		return
+	}
 	if late := int64(now.Sub(deadline)); late > r.late.Load() {
 		r.late.Store(late)
 	}
@@ -151,7 +200,9 @@ func (r *Router) connect(i int) {
 	wire := m.wire
 	ctx, cancel := context.WithCancel(context.Background())
 	m.close = cancel
-	m.closed.Go(func() { wire.Run(ctx, sink{r, i, wire}) })
+	m.closed.Go(func() {
+		wire.run(ctx, func(name string, err error) { r.link(i, wire, name, err) })
+	})
 }
 
 func (r *Router) disconnect() {
@@ -159,6 +210,7 @@ func (r *Router) disconnect() {
 		m.close()
 		m.closed.Wait()
 	}
+	r.waiter.close()
 }
 
 // apply does what the machines want done.
@@ -166,7 +218,7 @@ func (r *Router) apply(outs []Output) {
 	for i, out := range outs {
 		m, instance := r.members[i], &r.instances[i]
 		for _, priority := range out.Adverts {
-			m.wire.Send(instance.Advert(priority))
+			m.wire.send(instance.Advert(priority))
 			m.sent++
 		}
 		for _, e := range out.Events {
@@ -191,6 +243,7 @@ func (r *Router) Events() <-chan Event { return r.events }
 func (r *Router) submit(input func(now time.Time) []Output) {
 	select {
 	case r.inputs <- input:
+		r.waiter.wake()
 	case <-r.done:
 	}
 }
@@ -218,6 +271,28 @@ func (r *Router) Yield(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Update changes the settings of instances that have kept their names and their
+// order, without a change of state.
+func (r *Router) Update(instances []Instance) {
+	r.submit(func(now time.Time) []Output {
+		outs := make([]Output, len(instances))
+		for i := range instances {
+			relink := !reflect.DeepEqual(r.instances[i].Links, instances[i].Links) || r.instances[i].Family != instances[i].Family
+			same := !relink && reflect.DeepEqual(r.instances[i], instances[i])
+			r.instances[i] = instances[i]
+			if relink {
+				r.members[i].close()
+				r.members[i].links = map[string]error{}
+				r.connect(i)
+			}
+			if !same {
+				outs[i] = r.group.Machine(i).Configure(now, instances[i].Settings)
+			}
+		}
+		return outs
+	})
 }
 
 // index finds an instance by name; it is -1 if there is none.
@@ -248,74 +323,35 @@ func (r *Router) SetFault(name, why string) {
 	})
 }
 
-// fault puts together why an instance cannot serve.
+// fault puts together why an instance cannot serve. The first link is that of
+// the VIPs: without it the others are of no use.
 func (r *Router) fault(now time.Time, i int) []Output {
-	m := r.members[i]
-	why := m.tracked
-	if why == "" && len(m.links) == len(r.instances[i].Links) {
-		why = deaf(m.links)
+	why := r.members[i].tracked
+	if own := r.members[i].links[r.instances[i].Links[0].Interface]; why == "" && own != nil {
+		why = own.Error()
 	}
 	return r.group.SetFault(now, i, why)
-}
-
-// deaf says why an instance hears nothing if no link works.
-func deaf(links map[string]error) string {
-	why := ""
-	for _, err := range links {
-		if err == nil {
-			return ""
-		}
-		why = max(why, err.Error())
-	}
-	return why
 }
 
 // Recheck looks at the links again: interfaces or addresses have changed.
 func (r *Router) Recheck() {
 	r.submit(func(time.Time) []Output {
 		for _, m := range r.members {
-			m.wire.Recheck()
+			m.wire.recheck()
 		}
 		return nil
 	})
 }
 
-// sink brings what a wire receives to the router's goroutine. A wire that has
-// been replaced is not listened to.
-type sink struct {
-	router *Router
-	i      int
-	wire   Wire
-}
-
-func (s sink) Heard(h Heard) {
-	s.router.submit(func(now time.Time) []Output {
-		m := s.router.members[s.i]
-		if err := s.router.instances[s.i].Verify(h.Advert); err != nil {
-			s.refused(err)
-			return nil
-		}
-		m.heard++
-		return s.router.group.One(now, s.i, func(m *Machine) Output { return m.Receive(now, h) })
-	})
-}
-
-func (s sink) refused(err error) {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		s.Refused(refusal)
-	}
-}
-
-func (s sink) Refused(r *Refusal) { s.router.members[s.i].refused[r.Reason].Add(1) }
-
-func (s sink) Link(name string, err error) {
-	s.router.submit(func(now time.Time) []Output {
-		m := s.router.members[s.i]
-		if m.wire != s.wire {
+// link is told whether a link works. A wire that has been replaced is not
+// listened to.
+func (r *Router) link(i int, w wire, name string, err error) {
+	r.submit(func(now time.Time) []Output {
+		m := r.members[i]
+		if m.wire != w {
 			return nil
 		}
 		m.links[name] = err
-		return s.router.fault(now, s.i)
+		return r.fault(now, i)
 	})
 }

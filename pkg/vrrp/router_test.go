@@ -20,46 +20,77 @@ type hub struct {
 	ports []*port
 }
 
-// port is one router's Wire on a hub.
+// port is one router's wire on a hub, and what lets it sleep.
 type port struct {
-	hub *hub
-	i   int
-	in  Sink
-	cut bool
+	hub   *hub
+	i     int
+	inbox []Heard
+	woken chan struct{}
 }
 
-func (p *port) Send(a Advert) {
+func (p *port) send(a Advert) {
 	p.hub.mu.Lock()
 	defer p.hub.mu.Unlock()
 	for _, to := range p.hub.ports {
-		if to != p && to.in != nil && !to.cut && !p.cut {
-			to.in.Heard(Heard{Advert: a, Source: address(p.i), Local: address(to.i), Link: "eth0"})
+		if to != p {
+			to.inbox = append(to.inbox, Heard{Advert: a, Source: address(p.i), Local: address(to.i), Link: "eth0"})
+			to.wake()
 		}
 	}
 }
 
-func (p *port) Run(ctx context.Context, in Sink) {
+func (p *port) receive(heard func(Heard), _ func(Reason)) {
 	p.hub.mu.Lock()
-	p.in = in
+	inbox := p.inbox
+	p.inbox = nil
 	p.hub.mu.Unlock()
-	in.Link("eth0", nil)
-	<-ctx.Done()
-	p.hub.mu.Lock()
-	p.in = nil
-	p.hub.mu.Unlock()
+	for _, h := range inbox {
+		heard(h)
+	}
 }
 
-func (p *port) Recheck() {}
+func (p *port) run(ctx context.Context, report func(string, error)) {
+	report("eth0", nil)
+	<-ctx.Done()
+}
 
-func (h *hub) router(s Settings) *Router {
-	instance := Instance{Name: "front", Settings: s, Family: lvs.IPv4, Links: []Link{{Interface: "eth0"}}}
-	return newRouter([]Instance{instance}, func() {}, func(Instance) Wire {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		p := &port{hub: h, i: len(h.ports)}
-		h.ports = append(h.ports, p)
-		return p
-	})
+func (p *port) files() []int { return nil }
+func (p *port) recheck()     {}
+func (p *port) close()       {}
+
+func (p *port) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (p *port) wait(until time.Time, _ []int) {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		due = time.After(time.Until(until))
+	}
+	select {
+	case <-p.woken:
+	case <-due:
+	}
+}
+
+func (h *hub) router(s ...Settings) *Router {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &port{hub: h, i: len(h.ports), woken: make(chan struct{}, 1)}
+	h.ports = append(h.ports, p)
+	return newRouter(fronts(s...), func() {}, func(Instance) wire { return p }, p)
+}
+
+// fronts are instances with the settings, on two links each.
+func fronts(s ...Settings) []Instance {
+	var all []Instance
+	for _, s := range s {
+		all = append(all, Instance{Name: "front", Settings: s, Family: lvs.IPv4, Links: []Link{{Interface: "eth0"}, {Interface: "eth1"}}})
+	}
+	return all
 }
 
 func states(routers ...*Router) []State {
@@ -128,34 +159,34 @@ func TestRouters(t *testing.T) {
 }
 
 func TestRefusedAreCounted(t *testing.T) {
-	r := NewRouter([]Instance{{Name: "front", Settings: settings(100), Links: []Link{{Interface: "eth0"}}}}, func() {})
-	s := sink{r, 0, nil}
-	s.Refused(&Refusal{Reason: WrongTTL})
+	r := (&hub{}).router(settings(100))
+	r.members[0].refuse(WrongTTL)
 	other := settings(100)
 	other.VRID = 7
-	s.Heard(Heard{Advert: other.Advert(255)})
-	(<-r.inputs)(epoch)
+	r.hear(0, Heard{Advert: other.Advert(255)})
 	counts := r.Refused(0)
 	if counts[WrongTTL] != 1 || counts[WrongVRID] != 1 || len(counts) != 2 {
 		t.Errorf("refused %v", counts)
 	}
 }
 
-func TestDeafIsFault(t *testing.T) {
-	r := NewRouter([]Instance{{Name: "front", Settings: settings(100), Links: []Link{{Interface: "eth0"}, {Interface: "eth1"}}}}, func() {})
+func TestFirstLinkIsNeeded(t *testing.T) {
+	h := &hub{}
+	r := h.router(settings(100))
+	r.members[0].wire = h.ports[0]
 	r.apply(r.each(epoch, (*Machine).Start))
-	s := sink{r, 0, nil}
 	for _, step := range []struct {
 		link string
 		err  error
 		want State
 	}{
-		{"eth0", errors.New("no interface eth0"), Backup},
-		{"eth1", errors.New("no interface eth1"), Fault},
-		{"eth1", nil, Backup},
+		{"eth1", errors.New("no interface eth1"), Backup},
+		{"eth0", errors.New("no interface eth0"), Fault},
+		{"eth1", nil, Fault},
+		{"eth0", nil, Backup},
 	} {
-		s.Link(step.link, step.err)
-		r.apply((<-r.inputs)(epoch))
+		r.link(0, h.ports[0], step.link, step.err)
+		r.obey()
 		want(t, states(r), step.want)
 	}
 }

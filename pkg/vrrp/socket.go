@@ -1,14 +1,10 @@
 package vrrp
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
-	"strconv"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -18,10 +14,12 @@ import (
 // socket is a raw socket on one interface.
 type socket struct {
 	place
-	conn *net.IPConn
+	fd     int
+	buffer []byte
+	failed chan error // capacity 1
 
-	mu  sync.Mutex
-	err error // why it was closed before its time
+	mu     sync.Mutex
+	closed bool
 }
 
 // received is a packet with what its IP header says.
@@ -34,24 +32,37 @@ type received struct {
 // internetControl is the traffic class of routing protocols (RFC 791).
 const internetControl = 0xc0
 
-func openSocket(ctx context.Context, p place, multicast bool) (*socket, error) {
-	var c net.ListenConfig
-	c.Control = func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		if errControl := raw.Control(func(fd uintptr) { err = configure(int(fd), p, multicast) }); errControl != nil {
-			return errControl
-		}
-		return err
-	}
-	network, any := "ip4:", "0.0.0.0"
+func openSocket(p place, multicast bool) (*socket, error) {
+	family := unix.AF_INET
 	if p.source.Is6() {
-		network, any = "ip6:", "::"
+		family = unix.AF_INET6
 	}
-	conn, err := c.ListenPacket(ctx, network+strconv.Itoa(Protocol), any)
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, Protocol)
 	if err != nil {
 		return nil, err
 	}
-	return &socket{place: p, conn: conn.(*net.IPConn)}, nil
+	if err := configure(fd, p, multicast); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &socket{place: p, fd: fd, buffer: make([]byte, 64<<10), failed: make(chan error, 1)}, nil
+}
+
+func (s *socket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	unix.Close(s.fd)
+}
+
+// use does something with the descriptor unless the socket is closed.
+func (s *socket) use(f func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return unix.EBADF
+	}
+	return f()
 }
 
 // option is one socket option.
@@ -98,10 +109,6 @@ func (s *socket) send(a Advert, to netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	raw, err := s.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var control []byte
 	var target unix.Sockaddr
 	if to.Is4() {
@@ -111,10 +118,7 @@ func (s *socket) send(a Advert, to netip.Addr) error {
 		control = unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: uint32(s.index), Addr: s.source.As16()})
 		target = &unix.SockaddrInet6{Addr: to.As16(), ZoneId: uint32(s.index)}
 	}
-	errControl := raw.Control(func(fd uintptr) {
-		err = unix.Sendmsg(int(fd), b, control, target, unix.MSG_DONTWAIT)
-	})
-	return errors.Join(errControl, err)
+	return s.use(func() error { return unix.Sendmsg(s.fd, b, control, target, unix.MSG_DONTWAIT) })
 }
 
 // transient tells whether a link may work although a packet was not sent.
@@ -123,33 +127,35 @@ func transient(err error) bool {
 		errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ECONNREFUSED)
 }
 
-// fail closes the socket because of an error, which broken then gives.
+// fail makes the link be opened anew because of an error.
 func (s *socket) fail(err error) {
-	s.mu.Lock()
-	s.err = err
-	s.mu.Unlock()
-	s.conn.Close()
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
-func (s *socket) broken() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-// receive waits for a packet. The error is a Refusal if there was one that is
-// none.
-func (s *socket) receive(buffer []byte) (received, error) {
+// receive takes a packet. The error is a Refusal if it is none, and unix.EAGAIN
+// if there is no more.
+func (s *socket) receive() (received, error) {
 	var control [128]byte
-	n, controlled, _, from, err := s.conn.ReadMsgIP(buffer, control[:])
+	var n, controlled int
+	var from unix.Sockaddr
+	err := s.use(func() (err error) {
+		n, controlled, _, from, err = unix.Recvmsg(s.fd, s.buffer, control[:], unix.MSG_DONTWAIT)
+		return err
+	})
 	if err != nil {
 		return received{}, err
 	}
 	if lvs.FamilyOf(s.source) == lvs.IPv4 {
-		return parseIPv4(buffer[:n])
+		return parseIPv4(s.buffer[:n])
 	}
-	src, _ := netip.AddrFromSlice(from.IP)
-	return parseIPv6(buffer[:n], src, control[:controlled])
+	var src netip.Addr
+	if six, ok := from.(*unix.SockaddrInet6); ok {
+		src = netip.AddrFrom16(six.Addr)
+	}
+	return parseIPv6(s.buffer[:n], src, control[:controlled])
 }
 
 // parseIPv4 takes off the IPv4 header, which a raw socket delivers (raw(7)).
@@ -172,7 +178,7 @@ func parseIPv4(b []byte) (received, error) {
 // parseIPv6 takes hop limit and target from the control messages, where
 // ipv6(7) has them.
 func parseIPv6(b []byte, src netip.Addr, control []byte) (received, error) {
-	p := received{payload: b, src: src.WithZone("")}
+	p := received{payload: b, src: src}
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return received{}, refuse(Truncated, "control messages: %v", err)

@@ -1,0 +1,36 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// handleVRRP answers the calls about roles.
+func handleVRRP(mux *http.ServeMux, d Director) {
+	mux.HandleFunc("POST "+failoverPath, func(w http.ResponseWriter, r *http.Request) {
+		reply(w, struct{}{}, d.Failover(r.Context(), r.FormValue("instance")))
+	})
+	mux.HandleFunc("POST "+rolePath, func(w http.ResponseWriter, r *http.Request) {
+		role, err := lvs.ParseRole(r.FormValue("role"))
+		if err == nil {
+			err = d.SetRole(r.Context(), r.FormValue("instance"), role)
+		}
+		reply(w, struct{}{}, err)
+	})
+}
+
+// Failover asks the director to hand a VRRP instance over, all if the name is "".
+func (c *Client) Failover(ctx context.Context, instance string) error {
+	query := url.Values{"instance": {instance}}
+	return c.call(ctx, http.MethodPost, failoverPath+"?"+query.Encode(), &struct{}{})
+}
+
+// SetRole tells the director its role in an external VRRP instance, in all if the
+// name is "".
+func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) error {
+	query := url.Values{"instance": {instance}, "role": {role.String()}}
+	return c.call(ctx, http.MethodPost, rolePath+"?"+query.Encode(), &struct{}{})
+}
