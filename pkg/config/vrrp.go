@@ -28,6 +28,7 @@ type VRRP struct {
 	Refresh      time.Duration // the neighbours are told again so often; 0 is never
 	Password     string
 	Plain        bool       // the checksum of RFC 9568 over IPv4
+	MinTTL       uint8      // of adverts that are believed
 	Group        string     // of instances that move together; "" is none
 	Links        []VRRPLink // for the adverts, that of Interface first
 	VIPs         []lvs.Address
@@ -60,6 +61,7 @@ type rawVRRP struct {
 	Source       text                            `toml:"source"`
 	Peers        list[text, *text]               `toml:"peers"`
 	Links        list[rawVRRPLink, *rawVRRPLink] `toml:"links"`
+	MinTTL       number                          `toml:"min_ttl"`
 	Group        text                            `toml:"group"`
 	Refresh      duration                        `toml:"announce_refresh"`
 }
@@ -164,7 +166,7 @@ func (c *vrrpChecker) noElection(raw *rawVRRP) {
 	}{
 		{"id", &raw.ID.at}, {"priority", &raw.Priority.at}, {"interval", &raw.Interval.at}, {"preempt", &raw.Preempt.at},
 		{"version", &raw.Version.at}, {"password", &raw.Password.at}, {"password_file", &raw.PasswordFile.at},
-		{"peers", &raw.Peers.at}, {"links", &raw.Links.at}, {"group", &raw.Group.at},
+		{"peers", &raw.Peers.at}, {"links", &raw.Links.at}, {"min_ttl", &raw.MinTTL.at}, {"group", &raw.Group.at},
 	} {
 		if key.at.given() {
 			c.add(key.at.pos, `role = "vrrp"`, "%s is for an election, and the role is external", key.name)
@@ -266,6 +268,10 @@ func (c *vrrpChecker) election(e *entry[rawVRRP], v *VRRP) {
 	}
 	if v.Version == 2 && v.Family == lvs.IPv6 {
 		c.add(raw.Version.pos, "version = 3", "version 2 is for IPv4 only")
+	}
+	v.MinTTL = uint8(raw.MinTTL.in(&c.problems, "min_ttl", 1, math.MaxUint8, math.MaxUint8))
+	if raw.MinTTL.ok() && v.MinTTL < math.MaxUint8 && len(raw.Peers.values) == 0 {
+		c.add(raw.MinTTL.pos, "255 without peers", "no router forwards multicast adverts")
 	}
 	c.checksum(raw, v)
 	v.Password = c.password(raw, v.Version)

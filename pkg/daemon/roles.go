@@ -390,7 +390,7 @@ func instance(v config.VRRP, vips []netip.Addr) vrrp.Instance {
 		}
 	}
 	for _, l := range v.Links {
-		i.Links = append(i.Links, vrrp.Link{Interface: l.Interface, Source: l.Source, Avoid: vips, Peers: l.Peers})
+		i.Links = append(i.Links, vrrp.Link{Interface: l.Interface, Source: l.Source, Avoid: vips, Peers: l.Peers, MinTTL: int(v.MinTTL)})
 	}
 	return i
 }

@@ -20,6 +20,7 @@ type Link struct {
 	Source    netip.Addr   // our address there; the zero one is the first that the interface has
 	Avoid     []netip.Addr // never our address: the VIPs come and go
 	Peers     []netip.Addr // send to these and believe only these; none: multicast
+	MinTTL    int          // believe no packet that comes with less
 }
 
 // reopen is the pause before a link that does not work is tried again.
@@ -158,7 +159,7 @@ func (l *link) receive(s *socket, heard func(Heard), refused func(Reason)) {
 // verify checks what only the link can (RFC 9568 section 7.1).
 func (l *link) verify(p received, s *socket) error {
 	switch {
-	case p.ttl != TTL:
+	case p.ttl < l.MinTTL:
 		return refuse(WrongTTL, "TTL %d", p.ttl)
 	case p.src == s.source || slices.Contains(l.Avoid, p.src):
 		return refuse(OwnAddress, "from %s", p.src)
