@@ -16,6 +16,7 @@ import (
 type Owned struct {
 	Services  map[lvs.ServiceKey]bool
 	Addresses map[lvs.AddressKey]bool
+	Daemons   map[lvs.SyncRole]bool
 }
 
 // Diff gives the operations that lead from have to want, in the order in which
@@ -27,6 +28,7 @@ type Owned struct {
 //     server if both states have one;
 //   - then addresses: a new one attracts traffic only when its services are
 //     complete, one that goes stops to attract before they go;
+//   - then the sync daemons, the new one before the old one stops;
 //   - last the services and rules that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
@@ -43,6 +45,7 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 		shrink,
 		addAddresses,
 		deleteAddresses,
+		daemons(want.Daemons, have.Daemons, owned.Daemons),
 		remove,
 		deleteRules,
 	)

@@ -37,7 +37,11 @@ func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	if round.Err == nil && l.n == round.lane {
 		ledger.prune(round.Want, round.Have)
 	}
-	return plan.Owned{Services: maps.Clone(ledger.owned.Services), Addresses: maps.Clone(ledger.owned.Addresses)}
+	return plan.Owned{
+		Services:  maps.Clone(ledger.owned.Services),
+		Addresses: maps.Clone(ledger.owned.Addresses),
+		Daemons:   maps.Clone(ledger.owned.Daemons),
+	}
 }
 
 // enter keeps the lane free while a round changes an address.
