@@ -18,6 +18,7 @@ type Config struct {
 	Virtual    []Virtual // sorted by name
 	Addresses  []lvs.Address
 	VRRP       []VRRP         // sorted by name
+	Sync       *Sync          // nil: no sync daemon is lvsd's
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Files      []string // every file that was read, the first one first

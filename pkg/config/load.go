@@ -94,9 +94,11 @@ func (c *checker) config(raw *rawFile) *Config {
 		Timeouts:   c.timeouts(&raw.Timeouts),
 	}
 	cfg.VRRP = c.instances(&raw.VRRP, cfg.Addresses)
+	cfg.Sync = c.sync(&raw.Sync, cfg.VRRP)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {
 		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))
 	}
+	c.mixed(&raw.Sync, cfg.Virtual)
 	return cfg
 }

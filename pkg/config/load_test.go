@@ -149,6 +149,9 @@ func render(cfg *Config) string {
 	for _, v := range cfg.VRRP {
 		fmt.Fprintf(&b, "vrrp %+v\n", v)
 	}
+	if cfg.Sync != nil {
+		fmt.Fprintf(&b, "sync %+v\n", *cfg.Sync)
+	}
 	for _, p := range cfg.Masquerade {
 		fmt.Fprintf(&b, "masquerade %s\n", p)
 	}

@@ -12,6 +12,7 @@ type rawFile struct {
 	Virtual  named[rawVirtual, *rawVirtual]     `toml:"virtual"`
 	VIP      named[rawAddresses, *rawAddresses] `toml:"vip"`
 	VRRP     named[rawVRRP, *rawVRRP]           `toml:"vrrp"`
+	Sync     rawSync                            `toml:"sync"`
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 }
@@ -21,7 +22,7 @@ func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") 
 // declares tells whether the files ask for anything that a director could do.
 func (r *rawFile) declares() bool {
 	return len(r.Virtual.entries)+len(r.VIP.entries)+len(r.VRRP.entries) > 0 || r.VRRP.bad || r.Virtual.bad || r.VIP.bad ||
-		r.NAT.given() || r.Timeouts.given()
+		r.NAT.given() || r.Sync.given() || r.Timeouts.given()
 }
 
 type rawDirector struct {

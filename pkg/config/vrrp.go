@@ -372,7 +372,7 @@ func (c *checker) advertAddr(t *text, family lvs.Family) netip.Addr {
 	case err != nil || a.Zone() != "" || a.Is4In6():
 		c.add(t.pos, "an address", "%q is not an address", t.value)
 	case lvs.FamilyOf(a) != family:
-		c.add(t.pos, "an address of family "+family.String(), "%s is of another family than the adverts", a)
+		c.add(t.pos, "an address of family "+family.String(), "%s is of another family", a)
 	case faultOf(a) != "":
 		c.add(t.pos, "the address of a host", "%s %s", a, faultOf(a))
 	}

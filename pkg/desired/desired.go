@@ -26,6 +26,7 @@ func Build(c *config.Config, host Host) lvs.State {
 		Timeouts: c.Timeouts,
 		Services: services(c.Virtual),
 		Rules:    rules(c),
+		Daemons:  daemons(c, host),
 	}
 	s.Addresses, s.Absent = Addresses(c, host)
 	carriers := maps.Clone(host.Addresses)
@@ -39,7 +40,7 @@ func Build(c *config.Config, host Host) lvs.State {
 			carriers[a.AddressKey] = a
 		}
 	}
-	s.Modules = modules(s.Services)
+	s.Modules = modules(s.Services, len(s.Daemons) > 0)
 	s.Sysctls = sysctls(c, s, Host{Addresses: carriers})
 	return s
 }
@@ -94,6 +95,7 @@ func rules(c *config.Config) map[lvs.Rule]int {
 	for _, prefix := range c.Masquerade {
 		add(lvs.Masquerade(prefix))
 	}
+	add(syncRules(c.Sync))
 	for _, v := range c.Virtual {
 		if !v.SNAT {
 			continue
@@ -111,8 +113,8 @@ const ftp = 21
 
 // modules are those that nothing loads by itself. Schedulers and persistence
 // engines are loaded by the kernel when a service names them.
-func modules(services map[lvs.ServiceKey]lvs.Service) []string {
-	if len(services) == 0 {
+func modules(services map[lvs.ServiceKey]lvs.Service, daemons bool) []string {
+	if len(services) == 0 && !daemons {
 		return nil
 	}
 	names := map[string]bool{"ip_vs": true}

@@ -31,6 +31,7 @@ func sysctls(c *config.Config, s lvs.State, host Host) map[string]lvs.Sysctl {
 		}
 		connections(p, v)
 	}
+	syncing(p, c.Sync)
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
 	}
