@@ -10,8 +10,13 @@ export KERNEL
 # The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
 KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
 
-KERNEL_PKGS := $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS)))
-UNIT_PKGS = $(filter-out $(shell $(GO) list $(KERNEL_PKGS)),$(shell $(GO) list ./...))
+# The tests that take IPVS out of the kernel, so that theirs is a guest always.
+BARE_PKG := ./integration/bare
+GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
+
+KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))))
+UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
+IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
 DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
@@ -31,7 +36,8 @@ build: ## the program, as build/lvsd
 test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
-		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(KERNEL_PKGS)'
+		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts
@@ -46,7 +52,10 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 .PHONY: demo
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
-	@build/kernel -- build/demo -lvsd build/lvsd $(SCENARIO)
+	@echo "starting a kernel that has IPVS ..."
+	@# The demonstration runs inside of that kernel, where it cannot see the terminal.
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ]; then set -- -color; fi; \
+		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel

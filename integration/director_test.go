@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,26 +73,14 @@ func (d *director) command(args ...string) *lab.Cmd {
 // start runs the daemon and waits until it says that it is ready.
 func (d *director) start() {
 	d.t.Helper()
-	path := filepath.Join(d.dir, "notify")
-	_ = os.Remove(path)
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	labtest.NoError(d.t, err)
-	defer ready.Close()
 	d.cmd = d.command("director")
-	d.cmd.Env = append(d.cmd.Env, "NOTIFY_SOCKET="+path)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	labtest.NoError(d.t, d.cmd.Start())
-	d.t.Cleanup(d.cmd.Kill)
-	labtest.NoError(d.t, ready.SetReadDeadline(time.Now().Add(patience)))
-	go func(ended <-chan struct{}) {
-		<-ended
-		ready.Close()
-	}(d.cmd.Done())
-	buffer := make([]byte, 512)
-	n, err := ready.Read(buffer)
-	if err != nil || !strings.Contains(string(buffer[:n]), "READY=1") {
-		d.t.Fatalf("the director did not get ready: %v; its log:\n%s", err, d.log)
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	if err := d.cmd.StartReady(ctx); err != nil {
+		d.t.Fatalf("%v; its log:\n%s", err, d.log)
 	}
+	d.t.Cleanup(d.cmd.Kill)
 }
 
 // stop asks the daemon to end, and waits until it has.
@@ -105,9 +92,11 @@ func (d *director) stop() {
 	}
 }
 
+func (d *director) client() *control.Client { return control.Dial(d.socket()) }
+
 func (d *director) reload() control.Reloaded {
 	d.t.Helper()
-	done, err := control.Dial(d.socket()).Reload(d.t.Context())
+	done, err := d.client().Reload(d.t.Context())
 	if err != nil {
 		d.t.Fatalf("reload: %v", err)
 	}
@@ -116,7 +105,7 @@ func (d *director) reload() control.Reloaded {
 
 func (d *director) status() status.Status {
 	d.t.Helper()
-	return labtest.Must(control.Dial(d.socket()).Status(d.t.Context()))(d.t)
+	return labtest.Must(d.client().Status(d.t.Context()))(d.t)
 }
 
 // plan gives what the director would change now, a line for each operation.

@@ -121,6 +121,27 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// A process that cannot say that it is ready, and one that does not before the
+// context ends, leave nothing running.
+func TestStartReadyFails(t *testing.T) {
+	l := labtest.New(t, lab.Topology{RealServers: 1})
+	ended := l.Host("lb1").Command(t.Context(), "sh", "-c", "exit 3")
+	if err := ended.StartReady(t.Context()); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("a process that ends: %v, want exit status 3", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	silent := l.Host("lb1").Command(t.Context(), "sleep", "1000")
+	if err := silent.StartReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a silent process: %v, want the context's error", err)
+	}
+	select {
+	case <-silent.Done():
+	default:
+		t.Error("the silent process still runs")
+	}
+}
+
 func TestLoad(t *testing.T) {
 	l := labtest.New(t, lab.Topology{RealServers: 1})
 	client, rs1 := l.Host("client"), l.Host("rs1")

@@ -45,6 +45,46 @@ func TestNetdevContract(t *testing.T) {
 	netdevtest.Contract(t, devices(t))
 }
 
+func TestNetdevTunnelContract(t *testing.T) {
+	for _, module := range []string{"ipip", "sit", "ip6_tunnel", "ip_gre", "ip6_gre", "fou"} {
+		run(t, "modprobe "+module)
+	}
+	netdevtest.TunnelContract(t, devices(t))
+}
+
+// Somebody who has the address answers the question for it, and the ARP caches
+// stay as they were.
+func TestNetdevProbeARP(t *testing.T) {
+	d := devices(t)
+	for _, setting := range []string{"all/arp_ignore=1", "all/arp_announce=2"} {
+		run(t, "sysctl -qw net/ipv4/conf/"+setting)
+	}
+	vip := netip.MustParseAddr("192.0.2.1")
+	ask := func() int {
+		answers, err := d.ProbeARP(t.Context(), "veth1", vip, 200*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(answers)
+	}
+	if err := d.Add(address("lo", "192.0.2.1/32")); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); got != 0 {
+		t.Errorf("%d answers for an address on lo with arp_ignore", got)
+	}
+	run(t, "sysctl -qw net/ipv4/conf/all/arp_ignore=0")
+	if got := ask(); got != 1 {
+		t.Errorf("%d answers for an address on lo without arp_ignore", got)
+	}
+	if got := run(t, "ip neighbour show"); got != "" {
+		t.Errorf("the question was remembered:\n%s", got)
+	}
+	if _, err := d.ProbeARP(t.Context(), "nosuch", vip, time.Second); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("got %v, want %v", err, unix.ENODEV)
+	}
+}
+
 func TestNetdevDeletePutsPromotionBack(t *testing.T) {
 	d := devices(t)
 	const setting = "/proc/sys/net/ipv4/conf/veth0/promote_secondaries"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -47,7 +48,9 @@ func Run(ctx context.Context, env Env) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(env.Err, "lvsd:", err)
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(env.Err, "lvsd:", strings.TrimSuffix(line, "\n"))
+	}
 	return exitError
 }
 
@@ -66,17 +69,23 @@ func newRoot(env Env) *cobra.Command {
 		Long:          rootHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", defaultConfig, "the director's configuration `FILE`")
 	root.PersistentFlags().StringVar(&p.socket, "socket", env.Getenv("LVSD_SOCKET"),
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p),
-		newFailover(p), newRole(p),
-		newVersion(p), newExitCodes(),
+		newFailover(p), newRole(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
 }
@@ -93,13 +102,21 @@ To begin:
   lvsd director                              the daemon
   lvsd status                                is it well?`
 
-func newExitCodes() *cobra.Command {
+func newExitCodes(p *paths) *cobra.Command {
 	return &cobra.Command{
 		Use:   "exit-codes",
 		Short: "What the exit codes mean",
-		Long: `Exit codes of lvsd:
-  0  done; for plan: nothing would change
-  1  an error, told on standard error; nothing was changed unless it says so
-  2  plan only: something would change`,
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(p.env.Out, exitCodes)
+			return err
+		},
 	}
 }
+
+const exitCodes = `Exit codes of lvsd:
+  0  done; for plan: nothing would change
+  1  an error, told on standard error; nothing was changed unless it says so;
+     for realserver status: this host is not ready
+  2  plan only: something would change
+`

@@ -18,7 +18,7 @@ func newDirector(p *paths) *cobra.Command {
 		Long: `Run the director in the foreground until SIGTERM or SIGINT; forwarding stays in
 place when it stops, unless director.on_stop = "flush". SIGHUP or 'lvsd reload'
 makes it read its file again; a file with an error changes nothing.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(p.env.Err, format, level)
 			if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ func newPlan(p *paths) *cobra.Command {
 		Long: `Compare the configuration with the kernel and print the operations that would
 make them agree, in their order. Exit code 0: nothing would change; 2: something
 would.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Plan(cmd.Context(), p.config)
 			if err != nil {
@@ -45,7 +46,7 @@ func newApply(p *paths) *cobra.Command {
 		Short: "Make the kernel agree with the configuration, once, without a daemon",
 		Long: `Do once what the director does for ever, and print the operations that were done.
 It is refused while a director runs: 'lvsd reload' is the command for that.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Apply(cmd.Context(), p.config)
 			if errPrint := printOps(p.env.Out, round, asJSON); errPrint != nil && err == nil {
@@ -69,10 +70,9 @@ func printOps(w io.Writer, round reconcile.Round, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(texts)
 	}
+	lines := bufio.NewWriter(w)
 	for _, text := range texts {
-		if _, err := fmt.Fprintln(w, text); err != nil {
-			return err
-		}
+		fmt.Fprintln(lines, text)
 	}
-	return nil
+	return lines.Flush()
 }

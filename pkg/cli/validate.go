@@ -17,7 +17,15 @@ func newValidate(p *paths) *cobra.Command {
 		Long: `Check a configuration, the files of conf.d beside it included. Every error is
 told at once as FILE:LINE:COLUMN with what would be accepted. Nothing is changed
 and no privilege is needed.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%s takes one FILE, got %q; the files of conf.d belong to it by themselves", cmd.CommandPath(), args)
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := p.config
 			if len(args) == 1 {
@@ -27,23 +35,22 @@ and no privilege is needed.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.env.Out, "%s is valid: %s\n", path, summary(c))
-			return nil
+			_, err = fmt.Fprintf(p.env.Out, "%s is valid: %s\n", path, summary(c))
+			return err
 		},
 	}
 }
 
 func summary(c *config.Config) string {
-	services, reals := 0, 0
+	reals := 0
 	for _, v := range c.Virtual {
-		services += len(v.Keys)
 		reals += len(v.Real)
 	}
-	return fmt.Sprintf("%s, %s, %s, %s",
-		count(len(c.Virtual), "virtual"), count(services, "service"), count(reals, "real server"),
-		count(len(c.Addresses), "VIP address"))
+	return fmt.Sprintf("%s, %s, %s kept on an interface",
+		count(len(c.Virtual), "virtual service"), count(reals, "real server"), count(len(c.Addresses), "VIP"))
 }
 
+// count writes a number with its noun.
 func count(n int, noun string) string {
 	switch {
 	case n == 1:
@@ -59,7 +66,7 @@ func newReference(p *paths) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reference",
 		Short: "Print a commented configuration with every key and its default",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := io.WriteString(p.env.Out, config.Reference())
 			return err

@@ -22,11 +22,7 @@ It serves until the other one does, and does not take over again by itself as lo
 as that one lives. If there is no other one it stays active.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := p.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return client.Failover(cmd.Context(), strings.Join(args, ""))
+			return p.director().Failover(cmd.Context(), strings.Join(args, ""))
 		},
 	}
 }
@@ -45,11 +41,7 @@ notify scripts and others. The command returns when the VIPs have followed.`,
 			if err != nil {
 				return err
 			}
-			client, err := p.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return client.SetRole(cmd.Context(), name, role)
+			return p.director().SetRole(cmd.Context(), name, role)
 		},
 	}
 	c.Flags().StringVarP(&name, "instance", "i", "", "the `INSTANCE`; all external ones if it is left out")

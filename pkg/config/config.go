@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/health/check"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -59,10 +61,13 @@ type Virtual struct {
 	Name string
 	Keys []lvs.ServiceKey // one for each VIP, in the file's order, or the one of a mark
 	lvs.Settings
-	Quiescent bool   // a failed server gets weight 0; false removes it
-	SNAT      bool   // masquerade what is forwarded by NAT
-	Real      []Real // sorted by name
-	Fallback  []Real // in the file's order; named fallback, or fallback1, fallback2, …
+	Quiescent    bool          // a failed server gets weight 0; false removes it
+	SNAT         bool          // masquerade what is forwarded by NAT
+	Quorum       health.Quorum // below it the fallback serves, if there is one
+	MinAvailable int           // percent of the servers; if fewer are up, failures are not believed
+	SlowStart    time.Duration // over which a server that came up climbs to its weight
+	Real         []Real        // sorted by name
+	Fallback     []Real        // in the file's order; named fallback, or fallback1, fallback2, …
 }
 
 // Real is one real server of a virtual service.
@@ -75,6 +80,19 @@ type Real struct {
 	Weight     int32
 	Upper      uint32
 	Lower      uint32
+	Checks     []Check // sorted by name; all must pass; a server without any is up
+}
+
+// Check is one check of a real server.
+type Check struct {
+	Name    string // its table's; "check" for the short form
+	Spec    check.Spec
+	Timing  health.Timing
+	ViaVIP  bool       // sent to the VIP, through the kernel's forwarding to this one server
+	Port    uint16     // 0: the server's, or through the VIP the VIP's
+	Address netip.Addr // the zero Addr: the server's
+	Source  netip.Addr // the zero Addr: the kernel chooses
+	Mark    uint32     // of the check's packets; 0 is none
 }
 
 // Server is the real server as the kernel sees it behind one VIP.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // decodeTable reads a table into the fields of a struct by their toml tags.
@@ -15,14 +17,24 @@ func decodeTable(p *problems, n *node, into raw, expected string) {
 		p.add(n.pos, expected, "%s is %s", n.path, n.kind())
 		return
 	}
-	fields := fieldsOf(into)
+	f, v := fieldsOf(into), reflect.ValueOf(into).Elem()
+	decodeKeys(p, n, f.names, func(name string) raw {
+		if index, ok := f.byName[name]; ok {
+			return v.FieldByIndex(index).Addr().Interface().(raw)
+		}
+		return nil
+	})
+}
+
+// decodeKeys reads the keys of a table into what into gives for each; nil is for
+// one that is not known.
+func decodeKeys(p *problems, n *node, known []string, into func(name string) raw) {
 	for _, name := range n.names() {
-		child := n.table[name]
-		if f, ok := fields.byName[name]; ok {
-			f.decode(p, child)
+		if field := into(name); field != nil {
+			field.decode(p, n.table[name])
 			continue
 		}
-		unknownKey(p, n, child, name, fields.names)
+		unknownKey(p, n, n.table[name], name, known)
 	}
 }
 
@@ -34,28 +46,38 @@ func unknownKey(p *problems, table, key *node, name string, known []string) {
 	p.add(key.key, oneOf(known), "unknown key %q%s%s", name, where, didYouMean(name, known))
 }
 
+// fields are those of a struct that have a toml tag, those of embedded structs
+// among them.
 type fields struct {
 	names  []string // in the order of the struct
-	byName map[string]raw
+	byName map[string][]int
 }
 
-// fieldsOf gives the fields of a struct that have a toml tag, those of
-// embedded structs among them.
-func fieldsOf(of raw) fields {
-	f := fields{byName: map[string]raw{}}
-	f.add(reflect.ValueOf(of).Elem())
+// known holds the fields of every raw struct by its type: a large file has a
+// hundred thousand tables of a few types.
+var known sync.Map
+
+func fieldsOf(of raw) *fields {
+	t := reflect.TypeOf(of).Elem()
+	if f, ok := known.Load(t); ok {
+		return f.(*fields)
+	}
+	f := &fields{byName: map[string][]int{}}
+	f.add(t, nil)
+	known.Store(t, f)
 	return f
 }
 
-func (f *fields) add(v reflect.Value) {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
+func (f *fields) add(t reflect.Type, path []int) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		index := append(slices.Clone(path), i)
 		name := field.Tag.Get("toml")
 		if name != "" {
 			f.names = append(f.names, name)
-			f.byName[name] = v.Field(i).Addr().Interface().(raw)
+			f.byName[name] = index
 		} else if field.Anonymous && field.Type.Kind() == reflect.Struct {
-			f.add(v.Field(i))
+			f.add(field.Type, index)
 		}
 	}
 }

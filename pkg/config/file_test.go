@@ -20,10 +20,10 @@ func TestUnreadable(t *testing.T) {
 		want string
 	}{
 		{"missing", func(*testing.T, string) {}, "open: no such file or directory"},
-		{"directory", func(t *testing.T, path string) { check(t, os.Mkdir(path, 0o700)) }, "a directory is not a regular file"},
-		{"named pipe", func(t *testing.T, path string) { check(t, syscall.Mkfifo(path, 0o600)) }, "a named pipe is not a regular file"},
-		{"device", func(t *testing.T, path string) { check(t, os.Symlink("/dev/zero", path)) }, "a device is not a regular file"},
-		{"loop of links", func(t *testing.T, path string) { check(t, os.Symlink(path, path)) }, "open: too many levels of symbolic links"},
+		{"directory", func(t *testing.T, path string) { noError(t, os.Mkdir(path, 0o700)) }, "a directory is not a regular file"},
+		{"named pipe", func(t *testing.T, path string) { noError(t, syscall.Mkfifo(path, 0o600)) }, "a named pipe is not a regular file"},
+		{"device", func(t *testing.T, path string) { noError(t, os.Symlink("/dev/zero", path)) }, "a device is not a regular file"},
+		{"loop of links", func(t *testing.T, path string) { noError(t, os.Symlink(path, path)) }, "open: too many levels of symbolic links"},
 		{"empty", write(""), "nothing is declared: no table [virtual.NAME], [vip], [vrrp.NAME], [nat] or [timeouts]"},
 		{"only comments", write("# to be done\n"), "nothing is declared: no table [virtual.NAME], [vip], [vrrp.NAME], [nat] or [timeouts]"},
 		{"10 MB", write(strings.Repeat("# filler\n", 10_000_000/9)), "configuration file too large: more than 8 MiB"},
@@ -43,7 +43,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func check(t *testing.T, err error) {
 }
 
 func write(text string) func(*testing.T, string) {
-	return func(t *testing.T, path string) { check(t, os.WriteFile(path, []byte(text), 0o600)) }
+	return func(t *testing.T, path string) { noError(t, os.WriteFile(path, []byte(text), 0o600)) }
 }
 
 func TestCauseIsKept(t *testing.T) {
@@ -78,10 +78,10 @@ func TestConfD(t *testing.T) {
 	if _, err := Load(t.Context(), path, testHosts); err != nil {
 		t.Errorf("conf.d is a file: %v", err)
 	}
-	check(t, os.Remove(filepath.Join(dir, "conf.d")))
-	check(t, os.Mkdir(filepath.Join(dir, "conf.d"), 0o700))
+	noError(t, os.Remove(filepath.Join(dir, "conf.d")))
+	noError(t, os.Mkdir(filepath.Join(dir, "conf.d"), 0o700))
 	pipe := filepath.Join(dir, "conf.d", "x.toml")
-	check(t, syscall.Mkfifo(pipe, 0o600))
+	noError(t, syscall.Mkfifo(pipe, 0o600))
 	_, err := Load(t.Context(), path, testHosts)
 	if want := pipe + ": a named pipe is not a regular file"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -69,7 +70,7 @@ func readAll(path string, p *problems) ([]string, *node) {
 func addRead(p *problems, name string, err error) {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		p.addCause(Position{File: path.Path}, path.Err, "%s", path.Op)
+		p.addCause(Position{File: cmp.Or(path.Path, `""`)}, path.Err, "%s", path.Op)
 		return
 	}
 	p.add(Position{File: name}, "", "%v", err)
@@ -82,6 +83,8 @@ type checker struct {
 	resolver Resolver
 	hosts    map[string]answer
 	claims   map[lvs.ServiceKey]claim
+
+	checkDefaults checkNodes // of [defaults]
 }
 
 // config checks one table after the other. It goes on after a problem, so that

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/lvsd/lvsd/pkg/health"
 )
 
 // asValues lets cmp compare what keeps its fields to itself.
@@ -133,10 +136,14 @@ func render(cfg *Config) string {
 		cfg.Director.Resync, cfg.Director.StateDir, cfg.Director.Watch, cfg.Director.OnStop, cfg.Director.Unmanaged)
 	for _, v := range cfg.Virtual {
 		fmt.Fprintf(&b, "virtual %s %s netmask %d quiescent %t snat %t\n", v.Name, v.Settings, v.Netmask, v.Quiescent, v.SNAT)
+		if v.Quorum != (health.Quorum{}) || v.MinAvailable > 0 || v.SlowStart > 0 {
+			fmt.Fprintf(&b, "  quorum %d±%d min_available %d slow_start %s\n", v.Quorum.Weight, v.Quorum.Hysteresis, v.MinAvailable, v.SlowStart)
+		}
 		for _, k := range v.Keys {
 			fmt.Fprintf(&b, "  %s\n", k)
 			for _, r := range v.Real {
 				fmt.Fprintf(&b, "    %s: %s %s\n", r.Name, r.Server(k).Key, r.Server(k).ServerSettings)
+				renderChecks(&b, r.Checks)
 			}
 			for _, r := range v.Fallback {
 				fmt.Fprintf(&b, "    %s: %s %s\n", r.Name, r.Server(k).Key, r.Server(k).ServerSettings)
@@ -160,4 +167,27 @@ func render(cfg *Config) string {
 		fmt.Fprintf(&b, "file %s\n", f)
 	}
 	return b.String()
+}
+
+func renderChecks(b *strings.Builder, checks []Check) {
+	for _, c := range checks {
+		spec, _ := json.Marshal(c.Spec)
+		fmt.Fprintf(b, "      %s: %s %s %s", c.Name, c.Spec.Kind(), spec, c.Timing)
+		if c.ViaVIP {
+			b.WriteString(" via vip")
+		}
+		if c.Address.IsValid() {
+			fmt.Fprintf(b, " to %s", c.Address)
+		}
+		if c.Port != 0 {
+			fmt.Fprintf(b, " port %d", c.Port)
+		}
+		if c.Source.IsValid() {
+			fmt.Fprintf(b, " from %s", c.Source)
+		}
+		if c.Mark != 0 {
+			fmt.Fprintf(b, " mark %#x", c.Mark)
+		}
+		b.WriteString("\n")
+	}
 }

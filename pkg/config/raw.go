@@ -53,6 +53,10 @@ type rawSettings struct {
 	Lower          number                          `toml:"lower_threshold"`
 	SNAT           boolean                         `toml:"snat"`
 	Fallback       list[rawFallback, *rawFallback] `toml:"fallback"`
+	Quorum         rawQuorum                       `toml:"quorum"`
+	MinAvailable   number                          `toml:"min_available"`
+	SlowStart      duration                        `toml:"slow_start"`
+	rawChecks
 }
 
 func (r *rawSettings) decode(p *problems, n *node) { decodeTable(p, n, r, "a table [defaults]") }
@@ -102,6 +106,22 @@ func (r *rawPersistence) decode(p *problems, n *node) {
 	decodeTable(p, n, r, "")
 }
 
+// rawQuorum is a weight, or a table.
+type rawQuorum struct {
+	at
+	Weight     number `toml:"weight"`
+	Hysteresis number `toml:"hysteresis"`
+}
+
+func (r *rawQuorum) decode(p *problems, n *node) {
+	if n.table == nil {
+		r.Weight.decode(p, n)
+		r.at = r.Weight.at
+		return
+	}
+	decodeTable(p, n, r, "")
+}
+
 // rawNetmask is a prefix length, or a mask such as "255.255.255.0".
 type rawNetmask struct {
 	at
@@ -125,6 +145,7 @@ type rawReal struct {
 	Weight     number    `toml:"weight"`
 	Upper      number    `toml:"upper_threshold"`
 	Lower      number    `toml:"lower_threshold"`
+	rawChecks
 }
 
 func (r *rawReal) decode(p *problems, n *node) {

@@ -32,6 +32,7 @@ func (c *checker) real(s *service, e *entry[rawReal]) Real {
 	r.Upper = uint32(raw.Upper.in(&c.problems, "upper_threshold", 0, maxUint32, s.upper))
 	r.Lower = uint32(raw.Lower.in(&c.problems, "lower_threshold", 0, maxUint32, s.lower))
 	c.thresholds(&r, &raw.Lower, &raw.Upper, &s.raw.Lower, &s.raw.Upper)
+	r.Checks = c.serverChecks(s, e, &r)
 	return r
 }
 

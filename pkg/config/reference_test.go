@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/pkg/health/check"
 )
 
 var defaultLine = regexp.MustCompile(`(?m)^# ([a-z_]+ = )`)
@@ -52,6 +54,19 @@ func TestReferenceIsComplete(t *testing.T) {
 		if !table.MatchString(reference) && !line.MatchString(reference) && !word.MatchString(reference) &&
 			!strings.Contains(reference, "."+key+"]") {
 			t.Errorf("key %s is not in the reference", key)
+		}
+	}
+}
+
+// So is every type of check, with every key of its own.
+func TestReferenceHasEveryCheck(t *testing.T) {
+	for _, kind := range check.Kinds() {
+		words := []string{kind}
+		spec, _ := check.Blank(kind)
+		for _, word := range append(words, specFields(spec).names...) {
+			if !regexp.MustCompile(`(?m)^#   +([a-z_]+, )*` + word + `\b`).MatchString(reference) {
+				t.Errorf("%s: %s is not in the reference", kind, word)
+			}
 		}
 	}
 }

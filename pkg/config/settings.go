@@ -27,6 +27,8 @@ func (c *checker) defaults(raw *rawSettings) {
 	c.scheduler(&raw.Scheduler)
 	c.serverDefaults(raw)
 	raw.Persistence.Timeout.seconds(&c.problems, "persistence", 0, maxPersistence)
+	c.checkDefaults = c.layer(nil, &raw.rawChecks)
+	c.checks(nil, c.checkDefaults)
 }
 
 // scheduler gives "" if the word is unknown.

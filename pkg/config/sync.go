@@ -97,7 +97,7 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 
 func (c *checker) syncDaemon(raw *rawSync) lvs.SyncDaemon {
 	d := lvs.SyncDaemon{
-		Interface: c.device(&raw.Interface, raw.pos, "sync"),
+		Interface: c.needDevice(&raw.Interface, raw.pos, "sync"),
 		ID:        uint8(raw.ID.in(&c.problems, "id", 0, math.MaxUint8, 0)),
 		MaxLen:    uint16(raw.MaxLen.in(&c.problems, "maxlen", 100, 65507, 0)),
 		Port:      uint16(raw.Port.in(&c.problems, "port", 1, math.MaxUint16, int64(lvs.SyncPort))),

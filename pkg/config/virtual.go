@@ -19,6 +19,8 @@ type service struct {
 	family     lvs.Family   // 0 if no key could be read
 	protocol   lvs.Protocol // 0 with a mark, or if it could not be read
 	persistent bool
+	checkNodes checkNodes // of servers without checks of their own
+	checks     []Check    // the same, read
 	serverDefaults
 }
 
@@ -60,6 +62,11 @@ func (c *checker) virtual(e *entry[rawVirtual], defaults *rawSettings) Virtual {
 		Settings:  c.settings(s),
 		Quiescent: raw.Quiescent.or(true),
 	}
+	v.Quorum = c.quorum(&raw.Quorum)
+	v.MinAvailable = int(raw.MinAvailable.in(&c.problems, "min_available", 0, 100, 0))
+	v.SlowStart = raw.SlowStart.in(&c.problems, "slow_start", 0, maxSlowStart, 0)
+	s.checkNodes = c.layer(c.checkDefaults, &raw.rawChecks)
+	s.checks = c.checks(s, s.checkNodes)
 	v.Real = c.reals(s)
 	v.Fallback = c.fallbacks(s)
 	c.servers(s, v.Real, v.Fallback)

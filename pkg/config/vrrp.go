@@ -146,7 +146,7 @@ func (c *vrrpChecker) instance(e *entry[rawVRRP]) VRRP {
 		return VRRP{}
 	}
 	v := VRRP{Name: e.name, Refresh: raw.Refresh.in(&c.problems, "announce_refresh", 0, time.Hour, 0)}
-	v.Interface = c.device(&raw.Interface, e.pos, "vrrp."+e.name)
+	v.Interface = c.needDevice(&raw.Interface, e.pos, "vrrp."+e.name)
 	v.VIPs = c.sharedVIPs(e, v.Interface)
 	v.Family = c.advertFamily(e, v.VIPs)
 	role, _ := choose(&c.problems, &raw.Role, "role", []string{"vrrp", "external"}, word("vrrp", "external"))
@@ -174,15 +174,15 @@ func (c *vrrpChecker) noElection(raw *rawVRRP) {
 	}
 }
 
-// device reads the name of an interface.
-func (c *checker) device(t *text, pos Position, of string) string {
+// needDevice reads the name of an interface that must be given.
+func (c *checker) needDevice(t *text, pos Position, of string) string {
 	if !t.given() {
 		c.add(pos, `interface = "NAME"`, "%s has no interface", of)
 	}
-	if t.ok() && !interfaceName(t.value) {
-		c.add(t.pos, "1 to 15 bytes without blanks, slashes and colons", "%q cannot be the name of an interface", t.value)
+	if !t.ok() {
+		return ""
 	}
-	return t.value
+	return c.device(t)
 }
 
 func (c *vrrpChecker) sharedVIPs(e *entry[rawVRRP], device string) []lvs.Address {
@@ -199,7 +199,7 @@ func (c *vrrpChecker) sharedVIPs(e *entry[rawVRRP], device string) []lvs.Address
 		r := &raw.values[i]
 		on := device
 		if r.Interface.given() {
-			on = c.device(&r.Interface, r.pos, "the VIP")
+			on = c.needDevice(&r.Interface, r.pos, "the VIP")
 		}
 		a, ok := c.vipAddress(on, &r.rawAddress)
 		if !ok {
@@ -349,7 +349,7 @@ func (c *vrrpChecker) links(raw *rawVRRP, v *VRRP) []VRRPLink {
 			continue
 		}
 		link := VRRPLink{
-			Interface: c.device(&l.Interface, l.pos, "the link"),
+			Interface: c.needDevice(&l.Interface, l.pos, "the link"),
 			Source:    c.advertAddr(&l.Source, v.Family),
 			Peers:     c.peers(&l.Peers, v.Family),
 		}

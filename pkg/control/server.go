@@ -15,90 +15,147 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// How long the parts of a call may take. A client that is slower is cut off.
+const (
+	headerTime = 5 * time.Second
+	readTime   = 10 * time.Second
+	writeTime  = 30 * time.Second
+	idleTime   = 30 * time.Second
+
+	// stopTime is how long calls may still be answered when the server stops.
+	stopTime = time.Second
+)
+
 // Server answers on a unix socket.
 type Server struct {
+	director Director
+	log      *slog.Logger
 	http     http.Server
 	listener net.Listener
 }
 
 // Listen makes the socket, with access for its owner only. A left-over socket
-// is replaced; anything else at its place is an error. The caller holds the
-// director's lock, so that no other daemon can be behind it.
+// is replaced; one that somebody listens on, or anything else at its place, is
+// an error.
 func Listen(path string, d Director, log *slog.Logger) (*Server, error) {
-	if err := removeSocket(path); err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	// The mask closes the moment between bind and chmod.
-	old := unix.Umask(0o177)
-	listener, err := net.Listen("unix", path)
-	unix.Umask(old)
+	listener, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	s := &Server{listener: listener}
+	return newServer(listener, d, log), nil
+}
+
+func newServer(l net.Listener, d Director, log *slog.Logger) *Server {
+	s := &Server{director: d, log: log, listener: l}
 	s.http = http.Server{
-		Handler:           authorize(handler(d), log),
 		ConnContext:       withPeer,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		IdleTimeout:       30 * time.Second,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       readTime,
+		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	return s, nil
+	return s
 }
 
+func listen(path string) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("the path of a socket has at most %d bytes", maxPath)
+	}
+	if err := removeSocket(path); err != nil {
+		return nil, err
+	}
+	// The mask closes the moment between bind and chmod.
+	old := unix.Umask(0o177)
+	defer unix.Umask(old)
+	listener, err := net.Listen("unix", path)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return nil, op.Err // the rest of it is the path once more
+	}
+	return listener, err
+}
+
+// removeSocket removes what a director left behind that was killed. The lock of
+// the state directory does not cover a socket elsewhere, so that one may have an
+// owner.
 func removeSocket(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return errors.Unwrap(err)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
 		return errors.New("something that is not a socket is in its place")
 	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return errors.New("another process listens there")
+	}
 	return os.Remove(path)
 }
 
-// Run answers until the context ends.
+// Run answers until the context ends; calls that are under way get a moment to
+// end then.
 func (s *Server) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { s.http.Close() })
-	defer stop()
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	s.http.Handler = authorize(s.handler(ctx), s.log)
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		s.stop()
+	})
+	err := s.http.Serve(s.listener)
+	if stop() {
 		return fmt.Errorf("serve the control socket: %w", err)
 	}
+	<-stopped
 	return nil
 }
 
-func handler(d Director) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
-		s, err := d.Status(r.Context())
-		reply(w, s, err)
-	})
-	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, r *http.Request) {
-		done, err := d.Reload(r.Context())
-		reply(w, done, err)
-	})
-	handleVRRP(mux, d)
-	return mux
+func (s *Server) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
 }
 
-// failure is the body of an answer that is not 200.
-type failure struct {
-	Error string `json:"error"`
+// handler answers the calls until the context ends. A reload outlives a client
+// that has gone away: what it began, it ends.
+func (s *Server) handler(ctx context.Context) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
+		now, err := s.director.Status(r.Context())
+		reply(w, now, err)
+	})
+	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
+		done, err := s.director.Reload(ctx)
+		reply(w, done, err)
+	})
+	mux.HandleFunc("GET "+probesPath, func(w http.ResponseWriter, r *http.Request) {
+		list, err := s.director.Probes(r.Context(), r.FormValue("virtual"), r.FormValue("server"))
+		reply(w, list, err)
+	})
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, r *http.Request) {
+		h, err := s.director.Health(r.Context())
+		reply(w, h, err)
+	})
+	handleVRRP(mux, s.director)
+	return mux
 }
 
 func reply(w http.ResponseWriter, value any, err error) {
 	code := http.StatusOK
 	if err != nil {
-		code, value = http.StatusUnprocessableEntity, failure{err.Error()}
+		code, value = http.StatusUnprocessableEntity, failureOf(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
 	// An error here is the client's going away: nobody is left to tell.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
+	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(value)
 }
 

@@ -25,12 +25,12 @@ func handleVRRP(mux *http.ServeMux, d Director) {
 // Failover asks the director to hand a VRRP instance over, all if the name is "".
 func (c *Client) Failover(ctx context.Context, instance string) error {
 	query := url.Values{"instance": {instance}}
-	return c.call(ctx, http.MethodPost, failoverPath+"?"+query.Encode(), &struct{}{})
+	return c.call(ctx, statusTime, http.MethodPost, failoverPath+"?"+query.Encode(), &struct{}{})
 }
 
 // SetRole tells the director its role in an external VRRP instance, in all if the
 // name is "".
 func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) error {
 	query := url.Values{"instance": {instance}, "role": {role.String()}}
-	return c.call(ctx, http.MethodPost, rolePath+"?"+query.Encode(), &struct{}{})
+	return c.call(ctx, statusTime, http.MethodPost, rolePath+"?"+query.Encode(), &struct{}{})
 }

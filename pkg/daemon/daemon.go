@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -33,20 +34,29 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Socket is the control socket of a director with this configuration.
-func Socket(c *config.Config) string { return filepath.Join(c.Director.StateDir, "lvsd.sock") }
+// Socket is where the director with the configuration at path listens. It does
+// not ask for a valid configuration: the running one may be older than the file.
+func Socket(path string) string { return socketIn(config.StateDir(path)) }
+
+func socketIn(stateDir string) string { return filepath.Join(stateDir, "lvsd.sock") }
 
 // Director is a running daemon.
 type Director struct {
 	options    Options
-	kernel     *kernel
+	view       view
 	reconciler *reconcile.Reconciler
+	judge      *judge
 	roles      *roles
 	started    time.Time
 
-	// mu serialises reloads. What they leave behind is read under it too.
-	mu      sync.Mutex
-	config  *config.Config
+	reloading sync.Mutex // held during a reload, which may wait for the name service
+	mu        sync.Mutex // guards force; held for moments only
+	force     force
+}
+
+// force is the configuration in force and how it came to be that.
+type force struct {
+	aim
 	loaded  time.Time
 	refused string // why the last reload was, or ""
 }
@@ -55,75 +65,84 @@ type Director struct {
 // SIGINT arrives. Stopping leaves forwarding in place unless the configuration
 // says otherwise.
 func Run(ctx context.Context, o Options) error {
+	// From its first moment on, SIGHUP asks for a reload: it must not end a
+	// director that is still looking up names.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	var err error
+	if o.Config, err = filepath.Abs(o.Config); err != nil {
+		return fmt.Errorf("find the configuration: %w", err)
+	}
+	files := newWatch(o.Config, o.Log)
+	defer files.close()
 	cfg, err := load(ctx, o.Config)
 	if err != nil {
 		return err
 	}
-	lock, err := acquire(cfg.Director.StateDir)
-	if err != nil {
-		return err
-	}
-	defer lock.release()
 	k, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer k.close()
+	// The status is read through sockets of its own: a round that hangs holds
+	// those of the reconciler.
+	reader, err := openTables(ctx)
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	lock, err := acquire(cfg.Director.StateDir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
 	ledger, err := openLedger(cfg)
 	if err != nil {
 		return err
 	}
-	d := &Director{options: o, kernel: k, started: time.Now(), config: cfg, loaded: time.Now()}
-	d.roles = newRoles(o.Log, k.devices, cfg.VRRP)
-	d.reconciler = reconcile.New(k.edges(), ledger, o.Log, goal(cfg, d.roles.current))
-	socket := o.Socket
-	if socket == "" {
-		socket = Socket(cfg)
-	}
-	server, err := control.Listen(socket, d, o.Log)
+	a, err := newAim(cfg, reader.view().source)
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, server)
+	j := newJudge(o.Log)
+	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	if o.Socket == "" {
+		o.Socket = socketIn(cfg.Director.StateDir)
+	}
+	server, err := control.Listen(o.Socket, d, o.Log)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx, server, hangups, files)
 }
 
+func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *Director {
+	now := time.Now()
+	j.checker.Update(a.checks.Wanted)
+	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	j.roles = roles.current
+	return &Director{options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now}}
+}
+
+// load reads a configuration. Reading a large one takes ten times the memory
+// that it keeps; the rest goes back to the system at once.
 func load(ctx context.Context, path string) (*config.Config, error) {
+	defer debug.FreeOSMemory()
 	return config.Load(ctx, path, resolver)
 }
 
-// goal is what a configuration asks of the reconciler, with these roles in the
-// VRRP instances.
-func goal(c *config.Config, roles func() map[string]lvs.Role) reconcile.Goal {
-	host := func(addresses map[lvs.AddressKey]lvs.Address) desired.Host {
-		return desired.Host{Addresses: addresses, Roles: roles()}
-	}
-	return reconcile.Goal{
-		Desire: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			return desired.Build(c, host(addresses))
-		},
-		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
-			var s lvs.State
-			s.Addresses, s.Absent = desired.Addresses(c, host(addresses))
-			return s
-		},
-		Resync:    c.Director.Resync,
-		Unmanaged: c.Director.Unmanaged == config.RemoveUnmanaged,
-	}
-}
-
-// undecided are the roles where no daemon runs.
-func undecided() map[string]lvs.Role { return nil }
-
 // run runs the tasks until one fails or the director is told to stop. The tasks
 // outlast the signal until others serve what this director did.
-func (d *Director) run(ctx context.Context, server *control.Server) error {
-	signals, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
+func (d *Director) run(ctx context.Context, server *control.Server, hangups <-chan os.Signal, files *watch) error {
+	signals, release := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer release()
 	live, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	d.log().Info("director starts", "name", d.config.Director.Name, "pid", os.Getpid(),
-		"version", d.options.Version, "files", d.config.Files)
-	d.warn(d.config)
+	c := d.current()
+	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
+		"version", d.options.Version, "files", c.Files)
+	d.warn(c)
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
@@ -132,11 +151,12 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 		})
 		return nil
 	})
+	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
 	tasks.Go(func() error { return server.Run(ctx) })
-	tasks.Go(func() error { return netdev.Watch(ctx, d.devicesChanged) })
+	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
-	tasks.Go(func() error { return d.reloadOnHangup(ctx) })
-	tasks.Go(func() error { return d.reloadOnChange(ctx) })
+	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
+	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	select {
 	case <-signals.Done():
 	case <-ctx.Done():
@@ -145,25 +165,21 @@ func (d *Director) run(ctx context.Context, server *control.Server) error {
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()
-	return errors.Join(tasks.Wait(), d.stop())
-}
-
-// devicesChanged is told of every change of an interface or an address.
-func (d *Director) devicesChanged() {
-	d.reconciler.Kick()
-	d.roles.recheck()
+	err := tasks.Wait()
+	release() // whoever signals again does not want to wait for the rest
+	return errors.Join(err, d.stop())
 }
 
 // stop leaves the kernel as it is, so that the packets go on, or takes away
 // what is lvsd's where the configuration asks for it.
 func (d *Director) stop() error {
-	if d.config.Director.OnStop != config.FlushOnStop {
+	if d.current().Director.OnStop != config.FlushOnStop {
 		d.log().Info("director stops, forwarding stays in place")
 		return nil
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{
-		Desire: func(map[lvs.AddressKey]lvs.Address) lvs.State { return desired.Build(&config.Config{}, desired.Host{}) },
+		Desire: func(lvs.State) lvs.State { return desired.Build(&config.Config{}, desired.Input{}) },
 	})
 	// The context that stopped the director has ended; this one bounds its last act.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,37 +21,61 @@ import (
 // resolver finds the addresses of host names in a configuration.
 var resolver = net.DefaultResolver
 
+// tables are the part of the kernel that a status shows.
+type tables struct {
+	services *ipvs.Table
+	devices  *netdev.Devices
+}
+
+// openTables opens the tables, or says in one line why that cannot be.
+func openTables(ctx context.Context) (*tables, error) {
+	if err := privileged(); err != nil {
+		return nil, err
+	}
+	// Without modprobe the kernel may still load the module when it is asked for
+	// IPVS; if not, this says why.
+	cause := kmod.Load(ctx, "ip_vs")
+	services, err := ipvs.Open()
+	if errors.Is(err, ipvs.ErrNoIPVS) && cause != nil {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if err != nil {
+		return nil, err
+	}
+	devices, err := netdev.Open()
+	if err != nil {
+		services.Close()
+		return nil, err
+	}
+	return &tables{services: services, devices: devices}, nil
+}
+
+func (t *tables) view() view { return view{services: t.services, devices: t.devices} }
+
+func (t *tables) close() {
+	t.services.Close()
+	t.devices.Close()
+}
+
 // kernel is every open edge.
 type kernel struct {
-	table   *ipvs.Table
-	devices *netdev.Devices
+	*tables
 	sysctls *sysctl.FS
 	rules   *rules
 }
 
 // open opens the kernel, or says in one line why that cannot be.
 func open(ctx context.Context) (*kernel, error) {
-	if err := privileged(); err != nil {
-		return nil, err
-	}
-	if ok, err := kmod.Has("ip_vs"); err == nil && !ok {
-		// Without modprobe the kernel may still load the module when it is asked for
-		// IPVS; if not, that says so.
-		_ = kmod.Load(ctx, "ip_vs")
-	}
-	table, err := ipvs.Open()
+	t, err := openTables(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k := &kernel{table: table, rules: newRules()}
-	if k.devices, err = netdev.Open(); err == nil {
-		k.sysctls, err = sysctl.Open()
-	}
+	sysctls, err := sysctl.Open()
 	if err != nil {
-		k.close()
+		t.close()
 		return nil, err
 	}
-	return k, nil
+	return &kernel{tables: t, sysctls: sysctls, rules: newRules()}, nil
 }
 
 // privileged tells whether the kernel would let this process administer the
@@ -70,22 +95,18 @@ func privileged() error {
 // edges are what the reconciler writes to.
 func (k *kernel) edges() reconcile.Kernel {
 	return reconcile.Kernel{
-		Table:    k.table,
+		Table:    k.services,
 		Devices:  k.devices,
 		Firewall: k.rules,
+		Detours:  &detours{Devices: k.devices, used: true},
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
 	}
 }
 
 func (k *kernel) close() {
-	k.table.Close()
-	if k.devices != nil {
-		k.devices.Close()
-	}
-	if k.sysctls != nil {
-		k.sysctls.Close()
-	}
+	k.tables.close()
+	k.sysctls.Close()
 }
 
 // modules are the kernel's modules by package kmod.

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errRunning says that another director has the lock.
+var errRunning = errors.New("a director already runs")
+
 // lock is the right to be the only writer of a state directory. The kernel
 // gives it back when its holder dies.
 type lock struct{ file *os.File }
@@ -29,7 +32,7 @@ func acquire(dir string) (*lock, error) {
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		defer file.Close()
-		return nil, fmt.Errorf("a director already runs%s: it holds %s", holder(path), path)
+		return nil, fmt.Errorf("%w%s: it holds %s", errRunning, holder(path), path)
 	}
 	if err == nil {
 		err = errors.Join(file.Truncate(0), write(file, strconv.Itoa(os.Getpid())+"\n"))

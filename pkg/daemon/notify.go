@@ -2,14 +2,33 @@ package daemon
 
 import (
 	"fmt"
+	"net"
+	"os"
+	"time"
 
-	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
+// notifyTime is how long a notice may take. The socket's queue is full if
+// nobody reads it, and a director must not hang because its supervisor does.
+const notifyTime = time.Second
+
 // notify tells systemd, where it listens, how the service is (sd_notify(3)).
 // Without it nobody misses anything, so that an error has no consequence.
-func notify(state string) { _, _ = systemd.SdNotify(false, state) }
+func notify(state string) {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	if conn.SetWriteDeadline(time.Now().Add(notifyTime)) == nil {
+		_, _ = conn.Write([]byte(state))
+	}
+}
 
 // notifyReloading says that a reload begins, with the time that Type=notify-reload
 // asks for (systemd.service(5)).

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -30,7 +33,16 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c, undecided)).Plan()
+	// Where a director runs, its checks know how the servers are.
+	h, err := control.Dial(socketIn(c.Director.StateDir)).Health(ctx)
+	if err != nil && !errors.Is(err, control.ErrNotRunning) {
+		return reconcile.Round{}, err
+	}
+	r, err := once(k, ledger, c, h)
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	round := r.Plan()
 	return round, round.Err
 }
 
@@ -41,38 +53,61 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	lock, err := acquire(c.Director.StateDir)
-	if err != nil {
-		return reconcile.Round{}, fmt.Errorf("%w; `lvsd reload` makes it read the file", err)
-	}
-	defer lock.release()
 	k, err := open(ctx)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
 	defer k.close()
+	lock, err := acquire(c.Director.StateDir)
+	if errors.Is(err, errRunning) {
+		return reconcile.Round{}, fmt.Errorf("%w; `lvsd reload` makes it read the file", err)
+	}
+	if err != nil {
+		return reconcile.Round{}, err
+	}
+	defer lock.release()
 	ledger, err := openLedger(c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	round := reconcile.New(k.edges(), ledger, slog.New(slog.DiscardHandler), goal(c, undecided)).Round(ctx)
-	if !round.OK() {
-		errs := []error{round.Err}
-		for _, r := range round.Results {
-			errs = append(errs, r.Err)
-		}
-		return round, errors.Join(errs...)
+	r, err := once(k, ledger, c, control.Health{})
+	if err != nil {
+		return reconcile.Round{}, err
 	}
-	return round, nil
+	round := r.Round(ctx)
+	return round, undone(&round)
+}
+
+// undone is an error with a line for each thing that a round could not do, nil
+// if there is none.
+func undone(round *reconcile.Round) error {
+	if round.OK() {
+		return nil
+	}
+	return errors.New(strings.Join(problems(round), "\n"))
+}
+
+// once is a reconciler without a daemon, which knows of the servers' health what
+// it is told. A server with checks of which it knows nothing stays as the kernel
+// has it; a new one waits.
+func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Health) (*reconcile.Reconciler, error) {
+	a, err := newAim(c, k.view().source)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	j := newJudge(log)
+	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
+	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
 
 // Status reads the kernel where no daemon runs. A configuration gives the
 // services their names; without one all of them are nameless.
 func Status(ctx context.Context, c *config.Config, version string) (status.Status, error) {
-	k, err := open(ctx)
+	t, err := openTables(ctx)
 	if err != nil {
 		return status.Status{}, err
 	}
-	defer k.close()
-	return k.status(c, version)
+	defer t.close()
+	return t.view().status(c, version, status.Observed{})
 }

@@ -2,62 +2,71 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"slices"
-	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
-
-// settleTime is how long a watched file must be quiet before it is read: an
-// editor may write it in several steps.
-const settleTime = 200 * time.Millisecond
 
 // Reload reads the configuration again. A bad one changes nothing, and says why
 // here, in the log and in the status.
 func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 	notifyReloading()
 	defer notify("READY=1")
-	if err := d.swap(ctx); err != nil {
-		d.log().Error("reload refused, the old configuration stays in force", "err", err)
-		return control.Reloaded{}, err
-	}
-	round, err := d.reconciler.Settle(ctx)
+	c, first, err := d.swap(ctx)
 	if err != nil {
-		return control.Reloaded{}, fmt.Errorf("wait for the kernel to follow the new configuration: %w", err)
+		d.log().Error("reload refused, the old configuration stays in force", "err", err)
+		return control.Reloaded{}, control.Refused{Err: err}
 	}
-	reloaded := control.Reloaded{Operations: len(round.Results) - round.Failed(), Errors: problems(&round)}
+	d.warn(c)
+	var round reconcile.Round
+	select {
+	case round = <-first:
+	case <-ctx.Done():
+		return control.Reloaded{}, fmt.Errorf("wait for the kernel to follow the new configuration: %w", ctx.Err())
+	}
+	reloaded := control.Reloaded{
+		Director:   c.Director.Name,
+		Operations: len(round.Results) - round.Failed(),
+		Errors:     problems(&round),
+	}
 	d.log().Info("reloaded", "operations", reloaded.Operations, "errors", len(reloaded.Errors))
 	return reloaded, nil
 }
 
 // swap puts a new configuration in the place of the old one, whole or not at
-// all.
-func (d *Director) swap(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// all, and gives it with the first round that will lead to it.
+func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.Round, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	c, err := load(ctx, d.options.Config)
 	if err == nil {
-		err = unchangeable(d.config, c)
+		err = unchangeable(d.current(), c)
+	}
+	var a aim
+	if err == nil {
+		a, err = newAim(c, d.view.source)
 	}
 	if err != nil {
-		d.refused = err.Error()
-		return err
+		d.refuse(err)
+		return nil, nil, err
 	}
-	d.config, d.loaded, d.refused = c, time.Now(), ""
-	d.warn(c)
+	d.mu.Lock()
+	d.force = force{aim: a, loaded: time.Now()}
+	d.mu.Unlock()
+	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
-	d.reconciler.Aim(goal(c, d.roles.current))
-	return nil
+	return c, d.reconciler.Aim(a.goal(d.judge)), nil
+}
+
+func (d *Director) refuse(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.force.refused = err.Error()
 }
 
 // unchangeable refuses what a running director cannot follow: its lock and its
@@ -72,13 +81,13 @@ func unchangeable(old, new *config.Config) error {
 
 // warn logs what will not work on this host.
 func (d *Director) warn(c *config.Config) {
-	addresses, err := d.kernel.devices.Addresses()
+	addresses, err := d.view.devices.Addresses()
 	if err != nil {
 		d.log().Error("addresses not read", "err", err)
 		return
 	}
 	for _, w := range status.Warnings(c, addresses) {
-		d.log().Warn(w)
+		d.log().Warn("will not work on this host", "why", w)
 	}
 }
 
@@ -86,18 +95,15 @@ func (d *Director) warn(c *config.Config) {
 func (d *Director) current() *config.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.config
+	return d.force.config
 }
 
-func (d *Director) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (d *Director) reloadOnHangup(ctx context.Context, hangups <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-hangups:
 			d.reload(ctx)
 		}
 	}
@@ -109,17 +115,9 @@ func (d *Director) reload(ctx context.Context) {
 	_, _ = d.Reload(ctx)
 }
 
-// reloadOnChange follows the files of the configuration. It watches their
-// folders, because editors and configuration management replace a file rather
-// than write to it; and it always does, because `watch` may be switched on by a
-// reload.
-func (d *Director) reloadOnChange(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watch the configuration: %w", err)
-	}
-	defer watcher.Close()
-	d.follow(watcher)
+// reloadOnChange reads the configuration when one of its files has changed, if
+// it asks for that.
+func (d *Director) reloadOnChange(ctx context.Context, w *watch) error {
 	quiet := time.NewTimer(0)
 	defer quiet.Stop()
 	<-quiet.C
@@ -127,42 +125,19 @@ func (d *Director) reloadOnChange(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-watcher.Events:
-			if d.concerns(event.Name) {
+		case event := <-w.events():
+			if w.concerns(event.Name) {
 				quiet.Reset(settleTime)
 			}
-		case err := <-watcher.Errors:
+		case err := <-w.errors():
 			// An overflow may have swallowed a change.
 			d.log().Warn("configuration watch lost events", "err", err)
 			quiet.Reset(settleTime)
 		case <-quiet.C:
-			d.follow(watcher)
+			w.follow()
 			if d.current().Director.Watch {
 				d.reload(ctx)
 			}
 		}
 	}
-}
-
-// follow watches the folders of the configuration's files; a folder that does
-// not exist yet is found when the one above it changes.
-func (d *Director) follow(watcher *fsnotify.Watcher) {
-	for _, folder := range d.folders() {
-		if err := watcher.Add(folder); err != nil && !errors.Is(err, os.ErrNotExist) {
-			d.log().Warn("configuration not watched", "folder", folder, "err", err)
-		}
-	}
-}
-
-func (d *Director) folders() []string {
-	folder := filepath.Dir(d.options.Config)
-	return []string{folder, config.Fragments(d.options.Config)}
-}
-
-// concerns tells whether a path is one of the configuration's files, or the
-// folder of its fragments.
-func (d *Director) concerns(path string) bool {
-	fragments := config.Fragments(d.options.Config)
-	isFragment := filepath.Dir(path) == fragments && filepath.Ext(path) == ".toml"
-	return isFragment || slices.Contains([]string{filepath.Clean(d.options.Config), fragments}, path)
 }

@@ -29,15 +29,15 @@ type roles struct {
 	started   bool
 	stopped   bool
 	instances []config.VRRP
-	routers   map[string]*running
+	routers   map[string]*member
 	external  map[string]lvs.Role
 }
 
 // announcer tells the neighbours where an address is.
 type announcer interface{ Announce(lvs.Address) error }
 
-// running is a router at work: a group of instances, or one alone.
-type running struct {
+// member is a router at work: a group of instances, or one alone.
+type member struct {
 	*vrrp.Router
 	names []string
 	stop  context.CancelFunc
@@ -50,7 +50,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		devices:   devices,
 		changed:   make(chan struct{}, 1),
 		instances: instances,
-		routers:   map[string]*running{},
+		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 	}
 }
@@ -143,13 +143,13 @@ func (r *roles) configure() {
 	}
 }
 
-func (r *roles) run(instances []vrrp.Instance) (*running, error) {
+func (r *roles) run(instances []vrrp.Instance) (*member, error) {
 	router, err := vrrp.NewRouter(instances, r.signal)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	at := &running{Router: router, names: names(instances), stop: stop, done: make(chan struct{})}
+	at := &member{Router: router, names: names(instances), stop: stop, done: make(chan struct{})}
 	r.tasks.Go(func() {
 		defer close(at.done)
 		at.Run(ctx)
@@ -170,7 +170,7 @@ func (r *roles) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
-	r.routers = map[string]*running{}
+	r.routers = map[string]*member{}
 }
 
 // recheck lets the routers look at their interfaces again.
@@ -183,7 +183,7 @@ func (r *roles) recheck() {
 }
 
 // listen logs a router's events and tells the neighbours who is active.
-func (r *roles) listen(router *running) {
+func (r *roles) listen(router *member) {
 	var announcing sync.WaitGroup
 	defer announcing.Wait()
 	refresh := r.refresh(router, &announcing)
@@ -226,7 +226,7 @@ func (r *roles) report(e vrrp.Event) {
 // active before answers for the addresses a moment longer.
 var announcements = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second, 5 * time.Second}
 
-func (r *roles) announceAgain(router *running, name string) {
+func (r *roles) announceAgain(router *member, name string) {
 	start := time.Now()
 	for _, after := range announcements {
 		if !sleep(router, time.Until(start.Add(after))) || !r.announce(name) {
@@ -237,7 +237,7 @@ func (r *roles) announceAgain(router *running, name string) {
 
 // refresh gives a function that announces an instance from time to time from now
 // on, once.
-func (r *roles) refresh(router *running, tasks *sync.WaitGroup) func(name string) {
+func (r *roles) refresh(router *member, tasks *sync.WaitGroup) func(name string) {
 	begun := map[string]bool{}
 	return func(name string) {
 		if begun[name] || r.instance(name).Refresh == 0 {
@@ -260,7 +260,7 @@ func (r *roles) refresh(router *running, tasks *sync.WaitGroup) func(name string
 }
 
 // sleep waits, and tells whether the router still runs after it.
-func sleep(router *running, d time.Duration) bool {
+func sleep(router *member, d time.Duration) bool {
 	select {
 	case <-router.done:
 		return false
@@ -417,7 +417,7 @@ func (r *roles) status() map[string]status.Election {
 				Sent:     s.Sent,
 				Received: s.Heard,
 				Refused:  map[string]uint64{},
-				Late:     router.Late(),
+				Late:     router.Late().Seconds(),
 			}
 			e.PeerPriority = s.Peer.Priority
 			for reason, n := range router.Refused(i) {

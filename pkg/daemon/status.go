@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -13,9 +16,9 @@ import (
 // Status reads the kernel and says what the daemon knows of it.
 func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
-	c, loaded, refused := d.config, d.loaded, d.refused
+	f := d.force
 	d.mu.Unlock()
-	s, err := d.kernel.status(c, d.options.Version)
+	s, err := d.view.status(f.config, d.options.Version, d.judge.observed(f.aim))
 	if err != nil {
 		return status.Status{}, err
 	}
@@ -24,9 +27,9 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
 		Started: d.started,
-		Files:   c.Files,
-		Loaded:  loaded,
-		Reload:  refused,
+		Files:   f.config.Files,
+		Loaded:  f.loaded,
+		Reload:  f.refused,
 		Errors:  []string{},
 		Drift:   status.Drift(drift),
 	}
@@ -37,21 +40,45 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	return s, nil
 }
 
-// status reads the kernel without a daemon's help.
-func (k *kernel) status(c *config.Config, version string) (status.Status, error) {
-	services, err := k.table.Services()
+// view is what a status reads of the kernel.
+type view struct {
+	services interface {
+		Services() ([]lvs.Service, error)
+		Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+	}
+	devices interface {
+		Addresses() (map[lvs.AddressKey]lvs.Address, error)
+		Path(to netip.Addr) (netdev.Path, error)
+		Announce(lvs.Address) error
+	}
+}
+
+// source is the address from which packets to a real server leave, the zero Addr
+// if there is no way to it now.
+func (v view) source(server netip.Addr) netip.Addr {
+	path, err := v.devices.Path(server)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return path.Source
+}
+
+// status reads the kernel, and adds what a daemon knows.
+func (v view) status(c *config.Config, version string, o status.Observed) (status.Status, error) {
+	services, err := v.services.Services()
 	if err != nil {
 		return status.Status{}, err
 	}
-	stats, err := k.table.Stats()
+	stats, err := v.services.Stats()
 	if err != nil {
 		return status.Status{}, err
 	}
-	addresses, err := k.devices.Addresses()
+	addresses, err := v.devices.Addresses()
 	if err != nil {
 		return status.Status{}, err
 	}
-	s := status.Build(c, status.Observed{Services: services, Stats: stats, Addresses: addresses})
+	o.Services, o.Stats, o.Addresses = services, stats, addresses
+	s := status.Build(c, o)
 	s.Version, s.Time = version, time.Now()
 	return s, nil
 }

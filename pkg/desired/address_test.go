@@ -32,7 +32,7 @@ func TestAddressesFollowTheRole(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.host.Roles = map[string]lvs.Role{"front": tt.role}
-			s := desired.Build(c, tt.host)
+			s := desired.Build(c, desired.Input{Host: tt.host})
 			if diff := cmp.Diff(tt.want, join(slices.Collect(maps.Keys(s.Addresses)))); diff != "" {
 				t.Errorf("wanted (-want +got):\n%s", diff)
 			}

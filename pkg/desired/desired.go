@@ -1,11 +1,13 @@
 // Package desired says what the kernel should hold: a pure function of the
-// configuration and of what is known about the host. Weights, quiescence and
-// fallback are decided here and nowhere else. It does no I/O and reads no clock.
+// configuration, the health of the real servers and what is known about the
+// host. Weights, quiescence and fallback are decided here and nowhere else. It
+// does no I/O and reads no clock.
 package desired
 
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -19,17 +21,30 @@ type Host struct {
 	Roles     map[string]lvs.Role // by the instance's name
 }
 
-// Build gives the desired state of a director with this configuration on this
-// host. Equal arguments give equal states.
-func Build(c *config.Config, host Host) lvs.State {
+// Input is what the desired state follows from besides the configuration.
+type Input struct {
+	Host   Host
+	Health Health
+	Known  map[lvs.ServiceKey]lvs.Service // what the kernel has
+	Asks   []Ask
+	Now    time.Time
+}
+
+// Build gives the desired state of a director with this configuration. Equal
+// arguments give equal states.
+func Build(c *config.Config, in Input) lvs.State { return BuildFrom(c, in, Judge(c, in)) }
+
+// BuildFrom is Build for whoever has the verdict of the same arguments already.
+func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	s := lvs.State{
 		Timeouts: c.Timeouts,
-		Services: services(c.Virtual),
+		Services: services(c.Virtual, v),
 		Rules:    rules(c),
-		Daemons:  daemons(c, host),
+		Daemons:  daemons(c, in.Host),
 	}
-	s.Addresses, s.Absent = Addresses(c, host)
-	carriers := maps.Clone(host.Addresses)
+	addHelpers(s.Services, c)
+	s.Addresses, s.Absent = Addresses(c, in.Host)
+	carriers := maps.Clone(in.Host.Addresses)
 	if carriers == nil {
 		carriers = map[lvs.AddressKey]lvs.Address{}
 	}
@@ -40,16 +55,18 @@ func Build(c *config.Config, host Host) lvs.State {
 			carriers[a.AddressKey] = a
 		}
 	}
-	s.Modules = modules(s.Services, len(s.Daemons) > 0)
-	s.Sysctls = sysctls(c, s, Host{Addresses: carriers})
+	s.Modules = modules(c)
+	host := Host{Addresses: carriers}
+	s.Detours = detours(in.Asks, host)
+	s.Sysctls = sysctls(c, host, len(s.Detours) > 0)
 	return s
 }
 
-func services(virtual []config.Virtual) map[lvs.ServiceKey]lvs.Service {
+func services(virtual []config.Virtual, verdict Verdict) map[lvs.ServiceKey]lvs.Service {
 	all := map[lvs.ServiceKey]lvs.Service{}
 	for _, v := range virtual {
 		for _, key := range v.Keys {
-			all[key] = lvs.Service{Key: key, Settings: settings(v, key), Servers: servers(v, key)}
+			all[key] = lvs.Service{Key: key, Settings: settings(v, key), Servers: servers(v, key, verdict)}
 		}
 	}
 	return all
@@ -65,10 +82,17 @@ func settings(v config.Virtual, key lvs.ServiceKey) lvs.Settings {
 	return s
 }
 
-func servers(v config.Virtual, key lvs.ServiceKey) []lvs.Server {
+// servers are those that the verdict leaves, and the fallback if none of them
+// serves.
+func servers(v config.Virtual, key lvs.ServiceKey, verdict Verdict) []lvs.Server {
 	var list []lvs.Server
 	for _, r := range v.Real {
-		list = append(list, r.Server(key))
+		server := r.Server(key)
+		judged := verdict.Servers[ServerKey{key, server.Key}]
+		server.Weight = judged.Weight
+		if judged.Present {
+			list = append(list, server)
+		}
 	}
 	if !anyServes(list) {
 		for _, r := range v.Fallback {
@@ -113,19 +137,21 @@ const ftp = 21
 
 // modules are those that nothing loads by itself. Schedulers and persistence
 // engines are loaded by the kernel when a service names them.
-func modules(services map[lvs.ServiceKey]lvs.Service, daemons bool) []string {
-	if len(services) == 0 && !daemons {
+func modules(c *config.Config) []string {
+	if len(c.Virtual) == 0 && c.Sync == nil {
 		return nil
 	}
 	names := map[string]bool{"ip_vs": true}
-	for key, service := range services {
-		if key.Protocol == lvs.TCP && key.VIP.Port() == ftp && forwards(service, lvs.NAT) {
-			names["ip_vs_ftp"] = true
+	for _, v := range c.Virtual {
+		for _, key := range v.Keys {
+			if key.Protocol == lvs.TCP && key.VIP.Port() == ftp && forwards(v, lvs.NAT) {
+				names["ip_vs_ftp"] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
 
-func forwards(s lvs.Service, f lvs.Forwarding) bool {
-	return slices.ContainsFunc(s.Servers, func(r lvs.Server) bool { return r.Forwarding == f })
+func forwards(v config.Virtual, f lvs.Forwarding) bool {
+	return slices.ContainsFunc(v.Real, func(r config.Real) bool { return r.Forwarding == f })
 }

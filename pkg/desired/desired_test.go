@@ -74,7 +74,7 @@ func TestServices(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			state := desired.Build(&config.Config{Virtual: []config.Virtual{tt.virtual}}, desired.Host{})
+			state := desired.Build(&config.Config{Virtual: []config.Virtual{tt.virtual}}, desired.Input{})
 			if diff := cmp.Diff(tt.want, render(state.Services)); diff != "" {
 				t.Errorf("services (-want +got):\n%s", diff)
 			}
@@ -101,7 +101,7 @@ func TestNetmask(t *testing.T) {
 	six := virtual(tcp("[2001:db8::1]:80"), backend("2001:db8::2", lvs.DR, 1))
 	masked := virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))
 	masked.Netmask = 24
-	state := desired.Build(&config.Config{Virtual: []config.Virtual{six, masked}}, desired.Host{})
+	state := desired.Build(&config.Config{Virtual: []config.Virtual{six, masked}}, desired.Input{})
 	for _, tt := range []struct {
 		key  lvs.ServiceKey
 		want uint8
@@ -113,6 +113,7 @@ func TestNetmask(t *testing.T) {
 }
 
 func TestSysctls(t *testing.T) {
+	const reuse = "net.ipv4.vs.conn_reuse_mode=3"
 	nat := virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.NAT, 1))
 	oneArm := nat
 	oneArm.SNAT = true
@@ -128,14 +129,14 @@ func TestSysctls(t *testing.T) {
 		want   []string
 	}{
 		{
-			"direct routing asks for none", config.Config{
+			"direct routing lets clients use a port again", config.Config{
 				Virtual: []config.Virtual{virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))},
-			}, desired.Host{}, nil,
+			}, desired.Host{}, []string{reuse},
 		},
 		{
 			"a VIP of direct routing is not filtered strictly", config.Config{
 				Virtual: []config.Virtual{virtual(tcp("192.0.2.1:80"), backend("10.0.0.2", lvs.DR, 1))},
-			}, host("10.0.0.1/24", "192.0.2.1/32"), []string{"net.ipv4.conf.eth1.rp_filter=2"},
+			}, host("10.0.0.1/24", "192.0.2.1/32"), []string{"net.ipv4.conf.eth1.rp_filter=2", reuse},
 		},
 		{
 			"nat", config.Config{Virtual: []config.Virtual{nat}}, host("10.0.0.1/24", "192.0.2.9/24"), []string{
@@ -154,16 +155,16 @@ func TestSysctls(t *testing.T) {
 			Masquerade: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
 		}, desired.Host{}, []string{"net.ipv4.ip_forward=1"}},
 		{"quiescent and persistent", config.Config{Virtual: []config.Virtual{sticky}}, desired.Host{},
-			[]string{"net.ipv4.vs.expire_quiescent_template=1"}},
+			[]string{reuse, "net.ipv4.vs.expire_quiescent_template=1"}},
 		{"removing", config.Config{Virtual: []config.Virtual{removing}}, desired.Host{},
-			[]string{"net.ipv4.vs.expire_nodest_conn=1"}},
+			[]string{reuse, "net.ipv4.vs.expire_nodest_conn=1"}},
 		{"udp", config.Config{Virtual: []config.Virtual{datagrams}}, desired.Host{},
 			[]string{"net.ipv4.vs.expire_nodest_conn=1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			state := desired.Build(&tt.config, tt.host)
+			state := desired.Build(&tt.config, desired.Input{Host: tt.host})
 			for _, key := range slices.Sorted(maps.Keys(state.Sysctls)) {
 				got = append(got, key+"="+state.Sysctls[key].Value)
 			}
@@ -180,7 +181,7 @@ func TestRulesAndModules(t *testing.T) {
 	state := desired.Build(&config.Config{
 		Virtual:    []config.Virtual{ftp},
 		Masquerade: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
-	}, desired.Host{})
+	}, desired.Input{})
 	if diff := cmp.Diff([]string{"ip_vs", "ip_vs_ftp"}, state.Modules); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
 	}

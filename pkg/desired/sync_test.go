@@ -33,7 +33,7 @@ func TestDaemonsFollowTheRoles(t *testing.T) {
 				VRRP: []config.VRRP{{Name: "one"}, {Name: "two"}},
 				Sync: &config.Sync{Mode: tt.mode, Daemon: lvs.SyncDaemon{Interface: "eth1"}},
 			}
-			s := desired.Build(c, desired.Host{Roles: map[string]lvs.Role{"one": tt.one, "two": tt.two}})
+			s := desired.Build(c, desired.Input{Host: desired.Host{Roles: map[string]lvs.Role{"one": tt.one, "two": tt.two}}})
 			if diff := cmp.Diff(tt.want, slices.Sorted(maps.Keys(s.Daemons))); diff != "" {
 				t.Errorf("daemons (-want +got):\n%s", diff)
 			}

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/lvsd/lvsd/pkg/config"
@@ -23,11 +24,11 @@ func (p parameters) off(key, why string) { p.need(lvs.Sysctl{Key: key, Value: "0
 
 // sysctls are the kernel parameters without which the rest of the state would
 // not do what the configuration says.
-func sysctls(c *config.Config, s lvs.State, host Host) map[string]lvs.Sysctl {
+func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 	p := parameters{}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
-			forwarding(p, v, s.Services[key], host)
+			forwarding(p, v, key, host)
 		}
 		connections(p, v)
 	}
@@ -35,18 +36,25 @@ func sysctls(c *config.Config, s lvs.State, host Host) map[string]lvs.Sysctl {
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
 	}
+	if detours {
+		p.on("net.ipv4.conf.lo.accept_local", "checks through the VIP get their answers over lo")
+	}
 	return p
 }
 
-func forwarding(p parameters, v config.Virtual, service lvs.Service, host Host) {
+// forwarding looks at all servers, whether they serve now or not: a parameter
+// does not wait for the moment of need.
+func forwarding(p parameters, v config.Virtual, key lvs.ServiceKey, host Host) {
 	why := "virtual " + v.Name
-	for _, server := range service.Servers {
+	for _, r := range slices.Concat(v.Real, v.Fallback) {
 		switch {
-		case server.Forwarding == lvs.NAT && !server.Key.Addr().IsLoopback():
-			forward(p, service.Key.Family(), why+" forwards by NAT")
-			noRedirects(p, server.Key.Addr(), host, why+" forwards by NAT")
-		case server.Forwarding == lvs.DR || server.Forwarding == lvs.TUN:
-			looseFilter(p, service.Key.VIP.Addr(), host, why+" forwards by "+server.Forwarding.String())
+		case r.Address.IsLoopback():
+		case r.Forwarding == lvs.NAT:
+			forward(p, key.Family(), why+" forwards by NAT")
+			noRedirects(p, r.Address, host, why+" forwards by NAT")
+		case r.Forwarding == lvs.DR || r.Forwarding == lvs.TUN:
+			looseFilter(p, key.VIP.Addr(), host, why+" forwards by "+r.Forwarding.String())
+			reusePorts(p, key, why+" forwards by "+r.Forwarding.String())
 		}
 	}
 }
@@ -70,6 +78,18 @@ func noRedirects(p parameters, server netip.Addr, host Host, why string) {
 	}
 	p.off("net.ipv4.conf.all.send_redirects", why)
 	p.off("net.ipv4.conf."+quoted(name)+".send_redirects", why)
+}
+
+// reusePorts lets a client use a port again within the two minutes that IPVS
+// remembers a connection whose answers it does not see: bit 2 has such a SYN
+// scheduled anew. Without it, it is sent to the server of the old connection, and
+// dropped silently when that was removed (is_new_conn_expected in
+// net/netfilter/ipvs/ip_vs_core.c).
+func reusePorts(p parameters, key lvs.ServiceKey, why string) {
+	if key.Mark == 0 && key.Protocol != lvs.TCP {
+		return
+	}
+	p.need(lvs.Sysctl{Key: "net.ipv4.vs.conn_reuse_mode", Value: "3", Accept: "2", Why: why})
 }
 
 // looseFilter lets the clients of a VIP in whose answers the director has no

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/coreos/go-iptables/iptables"
 
@@ -20,27 +21,31 @@ const lockSeconds = 5
 // tool is the iptables or the ip6tables of the machine.
 type tool struct {
 	*iptables.IPTables
-	path         string
-	loadedTables string // file that names the legacy tables in the kernel, "" with nft
+	path  string
+	names string // file with the names of the legacy tables that are in the kernel
+	nft   func() bool
 }
 
 func findTool(f lvs.Family) (*tool, error) {
-	name, proto, names := "iptables", iptables.ProtocolIPv4, "/proc/thread-self/net/ip_tables_names"
+	t := &tool{names: "/proc/thread-self/net/ip_tables_names"}
+	name, proto := "iptables", iptables.ProtocolIPv4
 	if f == lvs.IPv6 {
-		name, proto, names = "ip6tables", iptables.ProtocolIPv6, "/proc/thread-self/net/ip6_tables_names"
+		t.names = "/proc/thread-self/net/ip6_tables_names"
+		name, proto = "ip6tables", iptables.ProtocolIPv6
 	}
-	path, err := lookPath(name)
-	if err != nil {
+	var err error
+	if t.path, err = lookPath(name); err != nil {
 		return nil, err
 	}
-	ipt, err := iptables.New(iptables.IPFamily(proto), iptables.Path(path), iptables.Timeout(lockSeconds))
+	t.IPTables, err = iptables.New(iptables.IPFamily(proto), iptables.Path(t.path), iptables.Timeout(lockSeconds))
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", path, err)
+		return nil, fmt.Errorf("run %s: %w", t.path, err)
 	}
-	if version, err := exec.Command(path, "--version").Output(); err != nil || strings.Contains(string(version), "nf_tables") {
-		names = ""
-	}
-	return &tool{IPTables: ipt, path: path, loadedTables: names}, nil
+	t.nft = sync.OnceValue(func() bool {
+		version, err := exec.Command(t.path, "--version").Output()
+		return err != nil || strings.Contains(string(version), "nf_tables")
+	})
+	return t, nil
 }
 
 // lookPath finds a program also where the PATH of a service or of an ordinary
@@ -57,13 +62,11 @@ func lookPath(name string) (string, error) {
 	return "", fmt.Errorf("no program %s: install the package iptables", name)
 }
 
-// loaded tells whether the kernel can have rules in the table.
+// loaded tells whether the kernel can have rules in the table. Of those of nft
+// nobody knows without looking, which there costs nothing.
 func (t *tool) loaded(table string) bool {
-	if t.loadedTables == "" {
-		return true
-	}
-	names, err := os.ReadFile(t.loadedTables)
-	return err == nil && slices.Contains(strings.Fields(string(names)), table)
+	names, _ := os.ReadFile(t.names) // absent: there are none
+	return slices.Contains(strings.Fields(string(names)), table) || t.nft()
 }
 
 // list prints a whole table by one command; go-iptables needs one for each chain.

@@ -20,6 +20,7 @@ type State struct {
 	Addresses map[AddressKey]Address
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
+	Detours   map[Detour]bool
 }
 
 // Timeouts are the connection time-outs of IPVS in whole seconds. A zero field
@@ -115,6 +116,32 @@ func (r Rule) Compare(o Rule) int {
 		cmp.Compare(r.Table, o.Table),
 		cmp.Compare(r.Chain, o.Chain),
 		cmp.Compare(r.Spec, o.Spec),
+	)
+}
+
+// Detour is a kind of packet that is taken off an interface and received on lo
+// instead. The answer to a check that a director sent to its own VIP through a
+// real server needs it: it comes from outside with an address of the director's
+// as its source, which the kernel takes for a forgery anywhere but on lo
+// (fib_validate_source, net/ipv4/fib_frontend.c). IPv4 only.
+type Detour struct {
+	Interface string
+	Protocol  Protocol       // TCP or UDP
+	From      netip.AddrPort // source: the VIP with its port
+	To        netip.Addr     // destination: the address that the check came from
+}
+
+func (d Detour) String() string {
+	return fmt.Sprintf("%s from %s to %s on %s", d.Protocol, d.From, d.To, d.Interface)
+}
+
+// Compare orders detours by interface, then by source, destination and protocol.
+func (d Detour) Compare(o Detour) int {
+	return cmp.Or(
+		cmp.Compare(d.Interface, o.Interface),
+		d.From.Compare(o.From),
+		d.To.Compare(o.To),
+		cmp.Compare(d.Protocol, o.Protocol),
 	)
 }
 

@@ -70,8 +70,11 @@ func send(index int, proto uint16, dst net.HardwareAddr, payload []byte) error {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
 	defer unix.Close(fd)
-	network := binary.BigEndian.AppendUint16(nil, proto)
-	to := &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(network), Ifindex: index, Halen: 6}
+	to := &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: index, Halen: 6}
 	copy(to.Addr[:], dst)
 	return unix.Sendto(fd, payload, 0, to)
+}
+
+func networkOrder(v uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v))
 }

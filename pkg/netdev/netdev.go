@@ -37,6 +37,8 @@ type Interface struct {
 	Name  string
 	Index int
 	Up    bool // set up by the administrator, with or without a carrier
+	MTU   int  // bytes
+	MAC   string
 }
 
 // Interfaces lists the interfaces, sorted by name.
@@ -48,7 +50,7 @@ func (d *Devices) Interfaces() ([]Interface, error) {
 	all := make([]Interface, len(links))
 	for i, l := range links {
 		a := l.Attrs()
-		all[i] = Interface{Name: a.Name, Index: a.Index, Up: a.RawFlags&unix.IFF_UP != 0}
+		all[i] = Interface{Name: a.Name, Index: a.Index, Up: a.RawFlags&unix.IFF_UP != 0, MTU: a.MTU, MAC: a.HardwareAddr.String()}
 	}
 	slices.SortFunc(all, func(a, b Interface) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil

@@ -1,9 +1,11 @@
 package netdev
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // The two operations of ARP (RFC 826).
@@ -17,16 +19,37 @@ const (
 // 2.3, with an empty target hardware address), some from the reply form, which
 // repeats the sender's (RFC 5944 section 4.6).
 func arpPacket(op uint16, mac net.HardwareAddr, ip netip.Addr) []byte {
-	var target [6]byte
+	target := make(net.HardwareAddr, 6)
 	if op == arpReply {
-		copy(target[:], mac)
+		target = mac
 	}
-	b := []byte{0, 1, 8, 0, 6, 4} // Ethernet, IPv4, the lengths of their addresses
-	b = binary.BigEndian.AppendUint16(b, op)
+	return arp(op, mac, ip, target, ip)
+}
+
+// arpProbe builds the question who has an address. Its sender has no address
+// (RFC 5227 section 1.1).
+func arpProbe(mac net.HardwareAddr, ip netip.Addr) []byte {
+	return arp(arpRequest, mac, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), ip)
+}
+
+// arpHead says that the packet is about Ethernet and IPv4 addresses.
+var arpHead = []byte{0, 1, 8, 0, 6, 4}
+
+func arp(op uint16, mac net.HardwareAddr, ip netip.Addr, targetMAC net.HardwareAddr, target netip.Addr) []byte {
+	b := binary.BigEndian.AppendUint16(slices.Clone(arpHead), op)
 	b = append(b, mac...)
 	b = append(b, ip.AsSlice()...)
-	b = append(b, target[:]...)
-	return append(b, ip.AsSlice()...)
+	b = append(b, targetMAC...)
+	return append(b, target.AsSlice()...)
+}
+
+// arpAnswer gives the sender of a packet that answers the question for an
+// address.
+func arpAnswer(b []byte, ip netip.Addr) (net.HardwareAddr, bool) {
+	if len(b) < 28 || !bytes.HasPrefix(b, arpHead) || binary.BigEndian.Uint16(b[6:]) != arpReply {
+		return nil, false
+	}
+	return bytes.Clone(b[8:14]), netip.AddrFrom4([4]byte(b[14:18])) == ip
 }
 
 // Fields of a neighbour advertisement (RFC 4861 sections 4.4 and 4.6.1).

@@ -51,3 +51,42 @@ func compare(t *testing.T, got []byte, want string) {
 		t.Errorf("got  %x\nwant %s", got, want)
 	}
 }
+
+func TestARPProbe(t *testing.T) {
+	compare(t, arpProbe(mac, netip.MustParseAddr("192.0.2.1")),
+		"0001 0800 06 04 0001 021122334455 00000000 000000000000 c0000201")
+}
+
+func TestARPAnswer(t *testing.T) {
+	ip, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	tests := []struct {
+		name   string
+		packet []byte
+		want   bool
+	}{
+		{"answer", arp(arpReply, mac, ip, mac, other), true},
+		{"with padding", append(arp(arpReply, mac, ip, mac, other), make([]byte, 18)...), true},
+		{"for another address", arp(arpReply, mac, other, mac, ip), false},
+		{"question", arpProbe(mac, ip), false},
+		{"short", arp(arpReply, mac, ip, mac, other)[:27], false},
+		{"empty", nil, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := arpAnswer(tt.packet, ip)
+			if ok != tt.want || ok && got.String() != mac.String() {
+				t.Errorf("got %s, %v", got, ok)
+			}
+		})
+	}
+}
+
+func FuzzARPAnswer(f *testing.F) {
+	ip := netip.MustParseAddr("192.0.2.1")
+	f.Add(arp(arpReply, mac, ip, mac, ip))
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		if got, ok := arpAnswer(packet, ip); ok && len(got) != 6 {
+			t.Errorf("got %s", got)
+		}
+	})
+}

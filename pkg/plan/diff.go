@@ -22,25 +22,27 @@ type Owned struct {
 // Diff gives the operations that lead from have to want, in the order in which
 // to do them:
 //
-//   - what forwarding needs first: modules, parameters, time-outs, rules;
+//   - what forwarding needs first: modules, parameters, time-outs, rules, detours;
 //   - then all that gives the services that stay capacity, and only after it all
 //     that takes some, so that no step leaves a service without an available
 //     server if both states have one;
 //   - then addresses: a new one attracts traffic only when its services are
 //     complete, one that goes stops to attract before they go;
 //   - then the sync daemons, the new one before the old one stops;
-//   - last the services and rules that nothing needs any more.
+//   - last the services, rules and detours that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
 func Diff(want, have lvs.State, owned Owned) []Op {
 	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
 	addRules, deleteRules := rules(want.Rules, have.Rules)
+	addDetours, deleteDetours := detours(want.Detours, have.Detours)
 	addAddresses, deleteAddresses := addresses(want, have.Addresses, owned.Addresses)
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
 		timeouts(want.Timeouts, have.Timeouts),
 		addRules,
+		addDetours,
 		grow,
 		shrink,
 		addAddresses,
@@ -48,6 +50,7 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 		daemons(want.Daemons, have.Daemons, owned.Daemons),
 		remove,
 		deleteRules,
+		deleteDetours,
 	)
 }
 
@@ -143,6 +146,21 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 func Addresses(want, have lvs.State, owned Owned) []Op {
 	add, remove := addresses(want, have.Addresses, owned.Addresses)
 	return append(add, remove...)
+}
+
+// detours are all lvsd's own: those that nobody wants go.
+func detours(want, have map[lvs.Detour]bool) (add, remove []Op) {
+	for _, d := range slices.SortedFunc(maps.Keys(want), lvs.Detour.Compare) {
+		if !have[d] {
+			add = append(add, Detour{lvs.Add, d})
+		}
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(have), lvs.Detour.Compare) {
+		if !want[d] {
+			remove = append(remove, Detour{lvs.Delete, d})
+		}
+	}
+	return add, remove
 }
 
 // addresses leaves an address that is there as it is: its label cannot be

@@ -79,3 +79,11 @@ func (o Daemon) String() string {
 	}
 	return "start " + o.SyncDaemon.String()
 }
+
+// Detour makes or ends a detour.
+type Detour struct {
+	Verb lvs.Verb
+	lvs.Detour
+}
+
+func (o Detour) String() string { return fmt.Sprintf("%s detour over lo: %s", o.Verb, o.Detour) }

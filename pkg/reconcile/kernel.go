@@ -40,6 +40,14 @@ type Firewall interface {
 	Delete(lvs.Rule) error
 }
 
+// Detours are lvsd's own. Detours gives those that are there: at least if some are
+// wanted, and else where it left some.
+type Detours interface {
+	Detours(want map[lvs.Detour]bool) (map[lvs.Detour]bool, error)
+	AddDetour(lvs.Detour) error
+	DeleteDetour(lvs.Detour) error
+}
+
 // Sysctls are the kernel's parameters; one that does not exist is fs.ErrNotExist.
 type Sysctls interface {
 	Read(key string) (string, error)
@@ -57,27 +65,31 @@ type Kernel struct {
 	Table    Table
 	Devices  Devices
 	Firewall Firewall
+	Detours  Detours
 	Sysctls  Sysctls
 	Modules  Modules
 }
 
-// host reads what the desired state must know of the machine.
+// host reads what the desired state must know of the machine, but for the table.
 func (k Kernel) host() (lvs.State, error) {
 	addresses, err := k.Devices.Addresses()
 	return lvs.State{Addresses: addresses}, err
 }
 
-// observe reads all that want speaks of. A part that cannot be read is given as
+// observe reads what else want speaks of. A part that cannot be read is given as
 // wanted, so that nothing is done about it, and its error is among those
 // returned.
 func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	have := want
 	have.Addresses = host.Addresses
+	if host.Services != nil {
+		have.Services = host.Services
+	}
 	errs := []error{
-		k.observeTable(&have),
 		k.observeTimeouts(&have),
 		k.observeDaemons(&have),
 		k.observeRules(&have, want.Rules),
+		k.observeDetours(&have, want.Detours),
 		k.observeSysctls(&have, want.Sysctls),
 		k.observeModules(&have, want.Modules),
 	}
@@ -123,6 +135,15 @@ func (k Kernel) observeRules(have *lvs.State, want map[lvs.Rule]int) error {
 		return fmt.Errorf("read the firewall: %w", err)
 	}
 	have.Rules = rules
+	return nil
+}
+
+func (k Kernel) observeDetours(have *lvs.State, want map[lvs.Detour]bool) error {
+	detours, err := k.Detours.Detours(want)
+	if err != nil {
+		return fmt.Errorf("read the detours: %w", err)
+	}
+	have.Detours = detours
 	return nil
 }
 
@@ -175,6 +196,11 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 			return k.Firewall.Delete(op.Rule)
 		}
 		return k.Firewall.Add(op.Rule)
+	case plan.Detour:
+		if op.Verb == lvs.Delete {
+			return k.Detours.DeleteDetour(op.Detour)
+		}
+		return k.Detours.AddDetour(op.Detour)
 	case plan.Address:
 		return k.address(op)
 	case plan.Daemon:

@@ -61,7 +61,7 @@ func (l *lane) outdated(op plan.Op, round *Round) bool {
 }
 
 // completed notes after a round whether the services of its goal are all there.
-func (r *Reconciler) completed(goal *Goal, round Round) {
+func (r *Reconciler) completed(aimed int64, round Round) {
 	complete := round.Err == nil
 	for _, op := range round.Deferred {
 		_, table := op.(plan.Table)
@@ -72,9 +72,9 @@ func (r *Reconciler) completed(goal *Goal, round Round) {
 		complete = complete && (!table || result.Err == nil)
 	}
 	if !complete {
-		goal = nil
+		aimed = 0
 	}
-	r.complete.Store(goal)
+	r.complete.Store(aimed)
 }
 
 // Readdress makes the addresses as desired at once, beside a round that is under
@@ -83,21 +83,23 @@ func (r *Reconciler) completed(goal *Goal, round Round) {
 // round follows in any case, and tries again what failed here.
 func (r *Reconciler) Readdress(ctx context.Context) {
 	defer r.Kick()
-	goal := r.goal.Load()
+	r.mu.Lock()
+	goal, aimed := r.goal, r.aimed
+	r.mu.Unlock()
 	if goal.Addresses == nil {
 		return
 	}
-	results, err := r.readdress(ctx, goal)
+	results, err := r.readdress(ctx, goal, aimed)
 	// Only now: a log may be slow.
 	for _, result := range results {
-		r.reportOne(result.Op.String(), result)
+		r.reportOne(result)
 	}
 	if err != nil {
 		r.log.Error("addresses not read or keys not kept", "err", err)
 	}
 }
 
-func (r *Reconciler) readdress(ctx context.Context, goal *Goal) ([]Result, error) {
+func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]Result, error) {
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
 	r.lane.n++
@@ -109,7 +111,7 @@ func (r *Reconciler) readdress(ctx context.Context, goal *Goal) ([]Result, error
 	err = r.ledger.claim(lvs.State{}, ops)
 	var results []Result
 	for _, op := range ops {
-		if op.(plan.Address).Verb == lvs.Add && r.complete.Load() != goal {
+		if op.(plan.Address).Verb == lvs.Add && r.complete.Load() != aimed {
 			continue
 		}
 		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})

@@ -20,8 +20,9 @@ import (
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
-// Desire gives the desired state for a host with these addresses.
-type Desire func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
+// Desire gives the desired state for a kernel with these addresses and services;
+// there are no services if the table could not be read.
+type Desire func(observed lvs.State) lvs.State
 
 // Goal is what the rounds lead to. Addresses is the part of Desire that Readdress
 // needs; nil gives up Readdress.
@@ -95,16 +96,17 @@ type Reconciler struct {
 	kernel Kernel
 	ledger *Ledger
 	log    *slog.Logger
-	goal   atomic.Pointer[Goal]
 	last   atomic.Pointer[Round]
 	drift  atomic.Pointer[Drift]
 	kick   chan struct{}
 
 	lane     lane
-	complete atomic.Pointer[Goal] // the goal whose services are all there
+	complete atomic.Int64 // number of the goal whose services are all there
 
 	mu      sync.Mutex
-	waiters []chan Round // for the end of a round that has not begun
+	goal    Goal
+	aimed   int64        // number of the goal
+	waiters []chan Round // for the first round that leads to the goal
 
 	retry   backoff
 	reading attempt           // of the observation
@@ -115,32 +117,22 @@ type Reconciler struct {
 
 // New makes a reconciler that has done nothing yet.
 func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
-	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), retry: backoff{}}
-	r.goal.Store(&g)
+	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), retry: backoff{}, goal: g, aimed: 1}
 	r.drift.Store(&Drift{})
 	return r
 }
 
-// Aim changes the goal and starts a round.
-func (r *Reconciler) Aim(g Goal) {
-	r.goal.Store(&g)
-	r.Kick()
-}
-
-// Settle starts a round and gives its outcome: of one that began after the call,
-// so that it has seen the goal in force now.
-func (r *Reconciler) Settle(ctx context.Context) (Round, error) {
-	done := make(chan Round, 1)
+// Aim changes the goal and starts a round. The channel gives the first round
+// that led to the new goal, when it is over.
+func (r *Reconciler) Aim(g Goal) <-chan Round {
+	first := make(chan Round, 1)
 	r.mu.Lock()
-	r.waiters = append(r.waiters, done)
+	r.goal = g
+	r.aimed++
+	r.waiters = append(r.waiters, first)
 	r.mu.Unlock()
 	r.Kick()
-	select {
-	case round := <-done:
-		return round, nil
-	case <-ctx.Done():
-		return Round{}, ctx.Err()
-	}
+	return first
 }
 
 // Kick starts a round soon. It never blocks.
@@ -151,7 +143,8 @@ func (r *Reconciler) Kick() {
 	}
 }
 
-// Last is the round that ended last, nil before the first.
+// Last is what remains of the round that ended last: its problems. It is nil
+// before the first.
 func (r *Reconciler) Last() *Round { return r.last.Load() }
 
 // Drift is what was repaired since the start.
@@ -183,7 +176,9 @@ func (r *Reconciler) wait(ctx context.Context, pause time.Duration) {
 
 // pause is the time to the next round that nothing else starts.
 func (r *Reconciler) pause() time.Duration {
-	pause := r.goal.Load().Resync
+	r.mu.Lock()
+	pause := r.goal.Resync
+	r.mu.Unlock()
 	for _, a := range append(slices.Collect(maps.Values(r.retry)), r.reading) {
 		if a.delay > 0 {
 			pause = min(pause, max(time.Until(a.due), 0))
@@ -195,25 +190,24 @@ func (r *Reconciler) pause() time.Duration {
 // Plan says what a round would do now, and does nothing. The round's results
 // have no errors.
 func (r *Reconciler) Plan() Round {
-	return r.look(*r.goal.Load())
+	return r.look(r.goal)
 }
 
 // Round observes, plans and applies once.
 func (r *Reconciler) Round(ctx context.Context) Round {
 	r.mu.Lock()
-	waiters := r.waiters
+	goal, aimed, waiters := r.goal, r.aimed, r.waiters
 	r.waiters = nil
 	r.mu.Unlock()
-	round := r.round(ctx)
+	round := r.round(ctx, goal, aimed)
 	for _, w := range waiters {
 		w <- round
 	}
 	return round
 }
 
-func (r *Reconciler) round(ctx context.Context) Round {
-	goal := r.goal.Load()
-	round := r.look(*goal)
+func (r *Reconciler) round(ctx context.Context, goal Goal, aimed int64) Round {
+	round := r.look(goal)
 	r.reading = r.reading.after(round.Err)
 	ops := make([]plan.Op, 0, len(round.Results))
 	for _, result := range round.Results {
@@ -228,14 +222,22 @@ func (r *Reconciler) round(ctx context.Context) Round {
 	if err := r.lane.do(func() error { return r.ledger.release(done(round.Results)) }); err != nil {
 		round.Err = errors.Join(round.Err, err)
 	}
-	r.completed(goal, round)
+	r.completed(aimed, round)
 	round.Took = time.Since(round.Start)
 	r.report(round)
 	r.remember(round)
 	drift := r.drift.Load().after(round)
 	r.drift.Store(&drift)
-	r.last.Store(&round)
+	r.last.Store(round.remains())
 	return round
+}
+
+// remains is what is worth keeping of a round: not the tables, nor the thousands
+// of operations of a first fill that went well.
+func (r Round) remains() *Round {
+	r.Want, r.Have = lvs.State{}, lvs.State{}
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), func(r Result) bool { return r.Err == nil })
+	return &r
 }
 
 // look observes and plans.
@@ -246,8 +248,10 @@ func (r *Reconciler) look(goal Goal) Round {
 		round.Err = err
 		return round
 	}
-	round.Want = goal.Desire(host.Addresses)
+	errTable := r.kernel.observeTable(&host)
+	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
+	round.Err = errors.Join(errTable, round.Err)
 	owned := r.lane.owned(r.ledger, round)
 	if goal.Unmanaged {
 		owned.Services = keys(round.Have.Services)

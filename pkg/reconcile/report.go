@@ -15,12 +15,11 @@ func (r *Reconciler) report(round Round) {
 	r.reportReading(round.Err)
 	lines := 0
 	for _, result := range round.Results {
-		text := result.Op.String()
-		if result.Err != nil && r.open[text] == result.Err.Error() {
+		if result.Err != nil && r.open[result.Op.String()] == result.Err.Error() {
 			continue
 		}
 		if lines++; lines <= logged {
-			r.reportOne(text, result)
+			r.reportOne(result)
 		}
 	}
 	if lines > logged {
@@ -35,7 +34,8 @@ func (r *Reconciler) report(round Round) {
 		"deferred", len(round.Deferred), "took", round.Took)
 }
 
-func (r *Reconciler) reportOne(text string, result Result) {
+func (r *Reconciler) reportOne(result Result) {
+	text := result.Op.String()
 	switch {
 	case result.Err != nil:
 		r.log.Error("operation not done", "op", text, "err", result.Err)

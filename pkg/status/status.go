@@ -10,30 +10,34 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// Status is a director's state at one moment. Its JSON form is what
-// `lvsd status --json` prints.
+// Status is a director's state at one moment. Its JSON form, which `lvsd status
+// --json` prints, is for programs to read: names may be added but do not change
+// (TestSchema), lists are never null, times are RFC 3339, and what a program
+// should not have to guess is said beside the field.
 type Status struct {
-	Director string    `json:"director"`
-	Version  string    `json:"version"`
-	Time     time.Time `json:"time"`
-	Daemon   *Daemon   `json:"daemon"` // null when none runs
-	Services []Service `json:"services"`
-	VIPs     []VIP     `json:"vips"`
-	VRRP     []VRRP    `json:"vrrp"`
-	Warnings []string  `json:"warnings"`
+	Director string    `json:"director"` // its name; "" if its configuration could not be read
+	Version  string    `json:"version"`  // of the daemon, or of the command where none runs
+	Time     time.Time `json:"time"`     // when the kernel was read
+	Daemon   *Daemon   `json:"daemon"`   // null when none runs
+	Services []Service `json:"services"` // those of the configuration by name, then the kernel's others
+	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
+	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
+	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
+	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
 // Daemon is what only a running daemon knows.
 type Daemon struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
-	Files   []string  `json:"files"`
+	Files   []string  `json:"files"`         // of the configuration in force
 	Loaded  time.Time `json:"loaded"`        // when the configuration in force was read
-	Reload  string    `json:"reload_error"`  // why the last reload was refused, or ""
-	Checked time.Time `json:"checked"`       // last comparison with the kernel
+	Reload  string    `json:"reload_error"`  // why the last reload was refused, a line for each problem, or ""
+	Checked time.Time `json:"checked"`       // last comparison with the kernel; year 1 before the first
 	Round   float64   `json:"round_seconds"` // how long that took
 	InStep  bool      `json:"in_step"`       // the kernel was as desired after it
 	Errors  []string  `json:"errors"`        // what could not be done or read, and is tried again
@@ -43,44 +47,47 @@ type Daemon struct {
 // Drift is what others changed in the kernel and lvsd put right.
 type Drift struct {
 	Repaired int       `json:"repaired"` // operations since the daemon started
-	Last     time.Time `json:"last"`     // zero if there was none
+	Last     time.Time `json:"last"`     // year 1 if there was none
 	Op       string    `json:"op"`       // the last one
 }
 
 // Service is one virtual service of the kernel or of the configuration.
 type Service struct {
 	Virtual     string         `json:"virtual"` // name in the configuration; "" for a service that is not lvsd's
-	Service     lvs.ServiceKey `json:"service"`
-	Present     bool           `json:"present"` // the kernel has it
+	Service     lvs.ServiceKey `json:"service"` // "tcp 192.0.2.1:80" or "fwmark 1 ipv4"
+	Present     bool           `json:"present"` // the kernel has it; else the rest is the configuration's
 	Scheduler   string         `json:"scheduler"`
 	Flags       []string       `json:"flags"`
 	Persistence int            `json:"persistence_seconds"` // 0: not persistent
-	Netmask     uint8          `json:"netmask"`
-	Engine      string         `json:"engine"`
-	Active      uint64         `json:"active"`
+	Netmask     uint8          `json:"netmask"`             // prefix length by which clients are taken together
+	Engine      string         `json:"engine"`              // of persistence, or ""
+	Active      uint64         `json:"active"`              // connections now, of all its servers
 	Inactive    uint64         `json:"inactive"`
-	Counters    Traffic        `json:"counters"`
-	Rates       Traffic        `json:"rates"`
-	Servers     []Server       `json:"servers"`
+	Counters    Traffic        `json:"counters"`         // since the kernel has it
+	Rates       Traffic        `json:"rates"`            // per second, the kernel's own estimate
+	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
+	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
+	Servers     []Server       `json:"servers"`          // those of the configuration, fallbacks in use, then others
 }
 
 // Server is one real server of a service.
 type Server struct {
-	Name       string         `json:"name"` // "" for one that the configuration does not have
-	Address    netip.AddrPort `json:"address"`
-	Present    bool           `json:"present"`
+	Name       string         `json:"name"`    // "" for one that the configuration does not have
+	Address    netip.AddrPort `json:"address"` // "10.0.0.1:80"; port 0 keeps the packet's
+	Present    bool           `json:"present"` // the kernel has it; else weight is 0, the rest the configuration's
 	Fallback   bool           `json:"fallback"`
-	Forwarding string         `json:"forwarding"`
-	Tunnel     string         `json:"tunnel"` // "" without one
-	Weight     int32          `json:"weight"` // in the kernel
-	Configured int32          `json:"configured_weight"`
-	Upper      uint32         `json:"upper_threshold"`
+	Forwarding string         `json:"forwarding"`        // nat, dr, tun; local for the director itself
+	Tunnel     string         `json:"tunnel"`            // "" without one
+	Weight     int32          `json:"weight"`            // in the kernel; 0 gets no new connections
+	Configured int32          `json:"configured_weight"` // 0 for one that the configuration does not have
+	Upper      uint32         `json:"upper_threshold"`   // connections; 0: no limit
 	Lower      uint32         `json:"lower_threshold"`
-	Active     uint32         `json:"active"`
+	Active     uint32         `json:"active"` // connections now
 	Inactive   uint32         `json:"inactive"`
 	Persistent uint32         `json:"persistent"`
 	Counters   Traffic        `json:"counters"`
 	Rates      Traffic        `json:"rates"`
+	Health     *Health        `json:"health"` // null for a server without checks, and where no daemon runs
 }
 
 // Traffic is a set of counters, or of their rates per second.
@@ -104,6 +111,8 @@ type Observed struct {
 	Services  []lvs.Service
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
+	Health    desired.Health  // zero where no daemon runs
+	Verdict   desired.Verdict // zero where no daemon runs
 }
 
 // Build lays configuration and kernel side by side: first the services of the
@@ -116,6 +125,7 @@ func Build(c *config.Config, o Observed) Status {
 	s := Status{
 		Director: c.Director.Name,
 		Services: []Service{},
+		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
 		Warnings: Warnings(c, o.Addresses),
@@ -127,11 +137,11 @@ func Build(c *config.Config, o Observed) Status {
 			if !ok {
 				have = lvs.Service{Key: key, Settings: v.Settings}
 			}
-			s.Services = append(s.Services, service(v, have, ok, o.Stats[key]))
+			s.Services = append(s.Services, service(v, have, ok, o))
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(kernel), lvs.ServiceKey.Compare) {
-		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o.Stats[key]))
+		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o))
 	}
 	return s
 }
@@ -152,18 +162,22 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 	}
 	warnings := []string{}
 	for _, v := range c.Virtual {
+		told := map[netip.Addr]bool{}
 		for _, key := range v.Keys {
-			if key.Mark == 0 && !carried[key.VIP.Addr()] {
+			vip := key.VIP.Addr()
+			if key.Mark == 0 && !carried[vip] && !told[vip] {
+				told[vip] = true
 				warnings = append(warnings, fmt.Sprintf(
 					"virtual %s: no interface carries %s and neither [vip] nor [vrrp] adds it, so no packet for it arrives here",
-					v.Name, key.VIP.Addr()))
+					v.Name, vip))
 			}
 		}
 	}
-	return slices.Compact(warnings)
+	return warnings
 }
 
-func service(v config.Virtual, have lvs.Service, present bool, stats lvs.ServiceStats) Service {
+func service(v config.Virtual, have lvs.Service, present bool, o Observed) Service {
+	stats, verdict := o.Stats[have.Key], o.Verdict.Services[have.Key]
 	s := Service{
 		Virtual:     v.Name,
 		Service:     have.Key,
@@ -175,7 +189,9 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 		Engine:      have.Engine,
 		Counters:    Traffic(stats.Counters),
 		Rates:       Traffic(stats.Rates),
-		Servers:     servers(v, have, stats),
+		QuorumLost:  verdict.Lost,
+		Ignoring:    verdict.Ignoring,
+		Servers:     servers(v, have, o),
 	}
 	for _, server := range s.Servers {
 		s.Active += uint64(server.Active)
@@ -186,7 +202,8 @@ func service(v config.Virtual, have lvs.Service, present bool, stats lvs.Service
 
 // servers gives the configured real servers by name, then the fallbacks that
 // are in use, then those that only the kernel has.
-func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Server {
+func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
+	stats := o.Stats[have.Key]
 	kernel := map[netip.AddrPort]lvs.Server{}
 	for _, s := range have.Servers {
 		kernel[s.Key] = s
@@ -205,6 +222,7 @@ func servers(v config.Virtual, have lvs.Service, stats lvs.ServiceStats) []Serve
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
+		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}
 	for _, r := range v.Real {

@@ -31,7 +31,7 @@ type Election struct {
 	Sent         uint64            `json:"sent"`          // adverts
 	Received     uint64            `json:"received"`      // adverts that were believed
 	Refused      map[string]uint64 `json:"refused"`       // and others, by reason
-	Late         time.Duration     `json:"late_ns"`       // longest delay of an advert of ours
+	Late         float64           `json:"late_seconds"`  // longest delay of a timer of ours
 }
 
 // SetElections adds what the daemon knows.

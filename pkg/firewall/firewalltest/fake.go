@@ -19,6 +19,9 @@ type Fake struct {
 	// what it is about; an error makes the operation fail without an effect. It
 	// is to be set before the Fake is used.
 	Fail func(op, what string) error
+	// Blocks are packets that somebody's rule drops, with its text. It is to be set
+	// before the Fake is used.
+	Blocks map[firewall.Packet]string
 
 	mu    sync.Mutex
 	rules map[lvs.Rule]int
@@ -43,6 +46,16 @@ func (f *Fake) Rules(tables []firewall.Table) (map[lvs.Rule]int, error) {
 		return !asked[firewall.Table{Family: r.Family, Name: r.Table}]
 	})
 	return rules, nil
+}
+
+// Blocked is firewall.Firewall.Blocked.
+func (f *Fake) Blocked(p firewall.Packet) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("look", "packet"); err != nil {
+		return "", err
+	}
+	return f.Blocks[p], nil
 }
 
 // Add is firewall.Firewall.Add.

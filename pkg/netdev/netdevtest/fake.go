@@ -5,6 +5,8 @@ package netdevtest
 import (
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -19,21 +21,32 @@ import (
 // goroutines.
 type Fake struct {
 	// Fail is asked before each operation, with its name (interfaces, list, add,
-	// delete, announce) and what it is about; an error makes the operation fail
+	// delete, announce, add tunnel, set up, add detour, …) and what it is about; an error makes the operation fail
 	// without an effect. It is to be set before the Fake is used.
 	Fail func(op, what string) error
+
+	// Neighbours answer ARP for addresses. It is to be set before the Fake is used.
+	Neighbours map[netip.Addr][]net.HardwareAddr
 
 	mu        sync.Mutex
 	links     []netdev.Interface
 	addresses map[lvs.AddressKey]lvs.Address
 	announced []lvs.AddressKey
+	tunnels   map[string]netdev.Tunnel
+	ports     []netdev.GUEPort
+	routes    []netdev.Route
+	detours   map[lvs.Detour]bool
 }
 
 // New returns a Fake with these interfaces, all up, and no address.
 func New(names ...string) *Fake {
-	f := &Fake{addresses: map[lvs.AddressKey]lvs.Address{}}
+	f := &Fake{
+		addresses: map[lvs.AddressKey]lvs.Address{},
+		tunnels:   map[string]netdev.Tunnel{},
+		detours:   map[lvs.Detour]bool{},
+	}
 	for i, name := range names {
-		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true})
+		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true, MTU: 1500, MAC: fmt.Sprintf("02:ff:00:00:00:%02x", i+1)})
 	}
 	return f
 }
@@ -138,7 +151,7 @@ func (f *Fake) check(op string, k lvs.AddressKey) error {
 	if err := f.fail(op, k.String()); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(f.links, func(l netdev.Interface) bool { return l.Name == k.Interface }) {
+	if f.link(k.Interface) < 0 {
 		return fmt.Errorf("%s %s: %w", op, k, unix.ENODEV)
 	}
 	return nil
@@ -151,5 +164,37 @@ func (f *Fake) fail(op, what string) error {
 	if err := f.Fail(op, what); err != nil {
 		return fmt.Errorf("%s %s: %w", op, what, err)
 	}
+	return nil
+}
+
+// Detours is netdev.Devices.Detours; want is not looked at.
+func (f *Fake) Detours(map[lvs.Detour]bool) (map[lvs.Detour]bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("detours", ""); err != nil {
+		return nil, err
+	}
+	return maps.Clone(f.detours), nil
+}
+
+// AddDetour is netdev.Devices.AddDetour.
+func (f *Fake) AddDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("add detour", d.String()); err != nil {
+		return err
+	}
+	f.detours[d] = true
+	return nil
+}
+
+// DeleteDetour is netdev.Devices.DeleteDetour.
+func (f *Fake) DeleteDetour(d lvs.Detour) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail("delete detour", d.String()); err != nil {
+		return err
+	}
+	delete(f.detours, d)
 	return nil
 }

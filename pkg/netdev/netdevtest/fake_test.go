@@ -14,6 +14,10 @@ import (
 
 func TestContract(t *testing.T) { netdevtest.Contract(t, netdevtest.New(netdevtest.Link, "lo")) }
 
+func TestTunnelContract(t *testing.T) {
+	netdevtest.TunnelContract(t, netdevtest.New(netdevtest.Link, "lo"))
+}
+
 func TestFail(t *testing.T) {
 	boom := errors.New("boom")
 	f := netdevtest.New("lo")

@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
+)
+
+var update = flag.Bool("update", false, "write what is got to the golden files and scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"lvsd": func() { os.Exit(run()) },
+		// lvsd by a user without privileges, for scripts that may run as root.
+		"unprivileged": func() {
+			if os.Geteuid() == 0 {
+				if err := errors.Join(unix.Setgid(nobody), unix.Setuid(nobody)); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+			}
+			os.Exit(run())
+		},
+	})
+}
+
+const nobody = 65534
+
+func run() int {
+	return Run(context.Background(), Env{
+		Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: "1.2.3",
+	})
+}
+
+// The scripts of testdata/script say what each command prints, where no kernel
+// is needed for that.
+func TestScripts(t *testing.T) {
+	// Every user must be able to reach the scripts' folders.
+	root, err := os.MkdirTemp("", "lvsd-script")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		WorkdirRoot:         root,
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fifo":     fifo,
+			"large":    large,
+			"binary":   binary,
+			"exit":     exitsWith,
+			"lines":    lines,
+			"stale":    stale,
+			"director": director,
+			"subst":    subst,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
+	})
+}
+
+// fifo makes a named pipe: fifo FILE.
+func fifo(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(unix.Mkfifo(ts.MkAbs(args[0]), 0o644))
+}
+
+// large makes a file of 10 MB: large FILE.
+func large(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte("# nothing\n"), 1<<20), 0o644))
+}
+
+// binary makes the beginning of a program: binary FILE.
+func binary(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x7fELF\x02\x01\x01\x00\x00\xff"), 0o644))
+}
+
+// exitsWith runs a command and holds that it ends with this code: exit CODE
+// COMMAND….
+func exitsWith(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit interface{ ExitCode() int }
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s: exit code %d, want %s; standard error:\n%s", strings.Join(args[1:], " "), code, args[0], ts.ReadFile("stderr"))
+	}
+}
+
+// lines holds how many lines a file has, stdout and stderr among them: lines FILE
+// NUMBER.
+func lines(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if n := strings.Count(text, "\n"); fmt.Sprint(n) != args[1] || n > 0 && !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("%s has %d lines, want %s:\n%s", args[0], n, args[1], text)
+	}
+}
+
+// subst puts the values of variables into files: subst FILE….
+func subst(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
+	}
+}
+
+// stale leaves a socket that nobody listens on: stale FILE.
+func stale(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: ts.MkAbs(args[0]), Net: "unix"})
+	ts.Check(err)
+	l.SetUnlinkOnClose(false)
+	ts.Check(l.Close())
+}
+
+// director lets a director answer on a socket, until the script ends: director
+// SOCKET [refuse|fail].
+func director(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := control.Listen(ts.MkAbs(args[0]), answers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	ts.Defer(func() {
+		cancel()
+		<-ended
+	})
+}
+
+// answers is what a director answers to a reload: "" is success.
+type answers string
+
+func (answers) Status(context.Context) (status.Status, error) { return sample(), nil }
+
+func (answers) Failover(context.Context, string) error          { return nil }
+func (answers) SetRole(context.Context, string, lvs.Role) error { return nil }
+
+func (a answers) Reload(context.Context) (control.Reloaded, error) {
+	switch a {
+	case "refuse":
+		return control.Reloaded{}, control.Refused{Err: errors.New("/etc/lvsd/director.toml:3:1: one\n/etc/lvsd/director.toml:7:12: two")}
+	case "fail":
+		return control.Reloaded{Director: "lb1", Operations: 1, Errors: []string{"add tcp 192.0.2.1:80: no such file or directory"}}, nil
+	}
+	return control.Reloaded{Director: "lb1", Operations: 3, Errors: []string{}}, nil
+}
+
+// Probes tells of web/web1 only.
+func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
+	if virtual+"/"+server != "web/web1" {
+		return nil, errors.New("the configuration has no server " + virtual + "/" + server + " with checks")
+	}
+	at := time.Date(2026, 3, 1, 2, 59, 0, 0, time.UTC)
+	return []status.Probes{{
+		Service: lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80")),
+		Check:   status.Check{Name: "check", What: "http 10.0.0.1:80", State: health.Down, Since: at, Output: "one\ntwo\n"},
+		Timing:  "every 5s/1s timeout 3s rise 2 fall 2",
+		Probes: []status.Probe{
+			{At: at, Seconds: 0.001234567, OK: true},
+			{At: at.Add(time.Second), Seconds: 3, Error: "connect 10.0.0.1:80: no answer in time"},
+		},
+	}}, nil
+}
+
+func (answers) Health(context.Context) (control.Health, error) { return control.Health{}, nil }
+
+func sample() status.Status {
+	now := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	return status.Status{
+		Director: "lb1", Version: "1.2.3", Time: now,
+		Daemon: &status.Daemon{PID: 42, Started: now.Add(-time.Hour), Loaded: now.Add(-time.Minute), Checked: now.Add(-time.Second), InStep: true},
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "status", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
