@@ -102,6 +102,7 @@ func (c *checker) config(raw *rawFile) *Config {
 	for i := range raw.Virtual.entries {
 		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))
 	}
+	c.trackedServices(&raw.VRRP, cfg.Virtual)
 	c.mixed(&raw.Sync, cfg.Virtual)
 	return cfg
 }

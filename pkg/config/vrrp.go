@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/track"
 )
 
 // VRRP is one table [vrrp.NAME]: VIPs that several directors share, of which
@@ -27,10 +28,11 @@ type VRRP struct {
 	Warn         time.Duration
 	Refresh      time.Duration // the neighbours are told again so often; 0 is never
 	Password     string
-	Plain        bool       // the checksum of RFC 9568 over IPv4
-	MinTTL       uint8      // of adverts that are believed
-	Group        string     // of instances that move together; "" is none
-	Links        []VRRPLink // for the adverts, that of Interface first
+	Plain        bool         // the checksum of RFC 9568 over IPv4
+	MinTTL       uint8        // of adverts that are believed
+	Group        string       // of instances that move together; "" is none
+	Track        []track.Spec // by name
+	Links        []VRRPLink   // for the adverts, that of Interface first
 	VIPs         []lvs.Address
 }
 
@@ -64,6 +66,7 @@ type rawVRRP struct {
 	MinTTL       number                          `toml:"min_ttl"`
 	Group        text                            `toml:"group"`
 	Refresh      duration                        `toml:"announce_refresh"`
+	Track        named[rawTrack, *rawTrack]      `toml:"track"`
 }
 
 func (r *rawVRRP) decode(p *problems, n *node) { decodeTable(p, n, r, "a table ["+n.path+"]") }
@@ -167,6 +170,7 @@ func (c *vrrpChecker) noElection(raw *rawVRRP) {
 		{"id", &raw.ID.at}, {"priority", &raw.Priority.at}, {"interval", &raw.Interval.at}, {"preempt", &raw.Preempt.at},
 		{"version", &raw.Version.at}, {"password", &raw.Password.at}, {"password_file", &raw.PasswordFile.at},
 		{"peers", &raw.Peers.at}, {"links", &raw.Links.at}, {"min_ttl", &raw.MinTTL.at}, {"group", &raw.Group.at},
+		{"track", &raw.Track.at},
 	} {
 		if key.at.given() {
 			c.add(key.at.pos, `role = "vrrp"`, "%s is for an election, and the role is external", key.name)
@@ -273,6 +277,7 @@ func (c *vrrpChecker) election(e *entry[rawVRRP], v *VRRP) {
 	if raw.MinTTL.ok() && v.MinTTL < math.MaxUint8 && len(raw.Peers.values) == 0 {
 		c.add(raw.MinTTL.pos, "255 without peers", "no router forwards multicast adverts")
 	}
+	v.Track = c.tracks(&raw.Track)
 	c.checksum(raw, v)
 	v.Password = c.password(raw, v.Version)
 	v.Links = c.links(raw, v)

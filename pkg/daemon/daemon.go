@@ -122,7 +122,9 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
 	j.roles = roles.current
-	return &Director{options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now}}
+	d := &Director{options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now}}
+	roles.quorum = d.quorum
+	return d
 }
 
 // load reads a configuration. Reading a large one takes ten times the memory

@@ -95,10 +95,11 @@ func newJudge(log *slog.Logger) *judge {
 // desire is the desired state now. Where the table could not be read, nothing
 // will be done to it, and the judgement is not remembered.
 func (j *judge) desire(a aim, observed lvs.State) lvs.State {
+	roles := j.currentRoles() // not under the mutex: who tracks a quorum holds it the other way round
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	in := desired.Input{
-		Host:  desired.Host{Addresses: observed.Addresses, Roles: j.currentRoles()},
+		Host:  desired.Host{Addresses: observed.Addresses, Roles: roles},
 		Known: observed.Services,
 		Now:   time.Now(),
 		Asks:  a.checks.Asks,

@@ -23,6 +23,7 @@ type roles struct {
 	log     *slog.Logger
 	devices announcer
 	changed chan struct{} // capacity 1
+	quorum  func(virtual string) error
 	tasks   sync.WaitGroup
 
 	mu        sync.Mutex
@@ -39,9 +40,10 @@ type announcer interface{ Announce(lvs.Address) error }
 // member is a router at work: a group of instances, or one alone.
 type member struct {
 	*vrrp.Router
-	names []string
-	stop  context.CancelFunc
-	done  chan struct{}
+	names    []string
+	tracking *tracking
+	stop     context.CancelFunc
+	done     chan struct{}
 }
 
 func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *roles {
@@ -49,6 +51,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		log:       log,
 		devices:   devices,
 		changed:   make(chan struct{}, 1),
+		quorum:    always,
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
@@ -125,13 +128,16 @@ func (r *roles) configure() {
 	}
 	for key, old := range r.routers {
 		if !slices.Equal(old.names, names(groups[key])) {
+			old.tracking.end()
 			old.stop()
 			delete(r.routers, key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		if router := r.routers[key]; router != nil {
+			router.tracking.end()
 			router.Update(groups[key])
+			router.tracking = r.track(router, r.instances)
 			continue
 		}
 		router, err := r.run(groups[key])
@@ -139,6 +145,7 @@ func (r *roles) configure() {
 			r.log.Error("VRRP not started", "instances", names(groups[key]), "err", err)
 			continue
 		}
+		router.tracking = r.track(router, r.instances)
 		r.routers[key] = router
 	}
 }
@@ -163,6 +170,7 @@ func (r *roles) run(instances []vrrp.Instance) (*member, error) {
 func (r *roles) stop() {
 	r.mu.Lock()
 	for _, router := range r.routers {
+		router.tracking.end()
 		router.stop()
 	}
 	r.mu.Unlock()
