@@ -180,3 +180,38 @@ func held(t *testing.T, h *lab.Host) int {
 	t.Helper()
 	return strings.Count(labtest.Run(t, h, "ipvsadm", "-Lnc"), "ESTABLISHED")
 }
+
+// The kernel never sends idle connections to a standby that starts late. A push
+// does: without it none of them survives, with it all do.
+func TestIdleConnectionsArePushed(t *testing.T) {
+	w := wirings[0]
+	for _, push := range []bool{false, true} {
+		t.Run(fmt.Sprintf("push %t", push), func(t *testing.T) {
+			l := w.build(t)
+			// Without this a connection that nobody knows is balanced anew, and the wrong real
+			// server resets it.
+			strict := func(config string) string { return strings.Replace(config, "peers", "sloppy = false\npeers", 1) }
+			one := startPlain(t, l.Host("lb1"), strict(w.config(0)))
+			one.becomes("active", true)
+			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
+			if n := clients.ask("before", 10*time.Second); n != connections {
+				t.Fatalf("%d of %d connections work", n, connections)
+			}
+			two := startPlain(t, l.Host("lb2"), strict(w.config(1)))
+			two.becomes("backup", false)
+			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
+			want := 0
+			if push {
+				one.run("sync", "push")
+				want = connections
+				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) == connections })
+			}
+			labtest.NoError(t, one.host.Unplug("eth0", true))
+			one.cmd.Kill()
+			two.becomes("active", true)
+			if n := clients.ask("after", 5*time.Second); n != want {
+				t.Errorf("%d of %d idle connections survive, want %d", n, connections, want)
+			}
+		})
+	}
+}

@@ -24,6 +24,8 @@ type Director interface {
 	Failover(ctx context.Context, instance string) error
 	// SetRole sets the role in an external VRRP instance, in all if the name is "".
 	SetRole(ctx context.Context, instance string, role lvs.Role) error
+	// PushConnections sends all connections to the standbys and tells how many.
+	PushConnections(context.Context) (int, error)
 	// Probes gives the latest probes of the checks of one real server.
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
 	// Health gives what all checks say, for whoever plans another configuration.
@@ -84,6 +86,7 @@ const (
 	probesPath   = "/v1/probes"   // ?virtual=NAME&server=NAME
 	failoverPath = "/v1/failover" // ?instance=NAME
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
+	pushPath     = "/v1/sync/push"
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

@@ -13,6 +13,10 @@ func handleVRRP(mux *http.ServeMux, d Director) {
 	mux.HandleFunc("POST "+failoverPath, func(w http.ResponseWriter, r *http.Request) {
 		reply(w, struct{}{}, d.Failover(r.Context(), r.FormValue("instance")))
 	})
+	mux.HandleFunc("POST "+pushPath, func(w http.ResponseWriter, r *http.Request) {
+		n, err := d.PushConnections(r.Context())
+		reply(w, n, err)
+	})
 	mux.HandleFunc("POST "+rolePath, func(w http.ResponseWriter, r *http.Request) {
 		role, err := lvs.ParseRole(r.FormValue("role"))
 		if err == nil {
@@ -33,4 +37,12 @@ func (c *Client) Failover(ctx context.Context, instance string) error {
 func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) error {
 	query := url.Values{"instance": {instance}, "role": {role.String()}}
 	return c.call(ctx, statusTime, http.MethodPost, rolePath+"?"+query.Encode(), &struct{}{})
+}
+
+// PushConnections makes the director send all its connections to the standbys, and
+// tells how many it sent.
+func (c *Client) PushConnections(ctx context.Context) (int, error) {
+	var n int
+	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &n)
+	return n, err
 }

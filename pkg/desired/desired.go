@@ -40,7 +40,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 		Timeouts: c.Timeouts,
 		Services: services(c.Virtual, v),
 		Rules:    rules(c),
-		Daemons:  daemons(c, in.Host),
+		Daemons:  Daemons(c, in.Host),
 	}
 	addHelpers(s.Services, c)
 	s.Addresses, s.Absent = Addresses(c, in.Host)

@@ -7,9 +7,9 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// daemons are the sync daemons: by the mode, or by the roles in the VRRP
+// Daemons are the sync daemons: by the mode, or by the roles in the VRRP
 // instances. A director that is active in one and standby in another has both.
-func daemons(c *config.Config, host Host) map[lvs.SyncRole]lvs.SyncDaemon {
+func Daemons(c *config.Config, host Host) map[lvs.SyncRole]lvs.SyncDaemon {
 	if c.Sync == nil {
 		return nil
 	}
