@@ -67,7 +67,12 @@ func TestSyncMessage(t *testing.T) {
 func TestSyncMessageIsBounded(t *testing.T) {
 	c := parsed(t)[0]
 	small := NewSyncMessage(0, syncHeader+2*36)
-	if !small.Add(c) || !small.Add(c) || small.Add(c) || small.Count() != 2 {
+	for i, want := range []bool{true, true, false} {
+		if got := small.Add(c); got != want {
+			t.Errorf("connection %d: taken %t, want %t", i, got, want)
+		}
+	}
+	if small.Count() != 2 {
 		t.Errorf("%d connections in %d bytes", small.Count(), len(small.Bytes()))
 	}
 	large := NewSyncMessage(0, 65507)
