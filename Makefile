@@ -50,6 +50,7 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
 
 .PHONY: demo
+demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
 	@echo "starting a kernel that has IPVS ..."

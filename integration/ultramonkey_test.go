@@ -21,14 +21,13 @@ import (
 
 // recipe is the UltraMonkey set-up in a lab, with one of two balancers.
 type recipe struct {
-	t       *testing.T
-	lab     *lab.Lab
-	lb      *lab.Host
-	rs      [2]*site
-	table   *watcher
-	steps   []string                 // the table after each step, as ipvsadm shows it
-	took    map[string]time.Duration // of each step, until the table had changed
-	mention string                   // what the log of the balancer is, for failures
+	t     *testing.T
+	lab   *lab.Lab
+	lb    *lab.Host
+	rs    [2]*site
+	table *watcher
+	steps []string                 // the table after each step, as ipvsadm shows it
+	took  map[string]time.Duration // of each step, until the table had changed
 }
 
 func newRecipe(t *testing.T, nat bool) *recipe {
@@ -48,11 +47,10 @@ func newRecipe(t *testing.T, nat bool) *recipe {
 
 // lvsd starts lvsd with the example's file.
 func (r *recipe) lvsd(nat bool) {
-	text := string(labtest.Must(os.ReadFile("../examples/ultramonkey/director.toml"))(r.t))
-	text = strings.NewReplacer("192.168.6.240", lab.VIP4.String(),
-		"192.168.7.4", r.rs[0].host.V4.String(), "192.168.7.5", r.rs[1].host.V4.String()).Replace(text)
+	text := string(labtest.Must(os.ReadFile(filepath.Join("..", "examples", "ultramonkey", "director.toml")))(r.t))
+	text = strings.Replace(text, "name = \"lb1\"\n", "", 1) // start adds its own
 	if !nat {
-		text = strings.Replace(text, `"nat"`, `"dr"`, 1)
+		text = strings.NewReplacer(`"nat"`, `"dr"`, "10.0.2.", "10.0.1.").Replace(text)
 	}
 	start(r.t, r.lb, text)
 }
@@ -205,6 +203,14 @@ func askAgain(c net.Conn) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
+// tell logs how long the steps took, and every state of the table.
+func (r *recipe) tell(start time.Time) {
+	r.t.Logf("%v", r.took)
+	for _, s := range r.table.sights() {
+		r.t.Logf("  %s %s", s.at.Sub(start).Round(time.Millisecond), s.text())
+	}
+}
+
 // gaps are the states in which nobody would have served a client, once somebody
 // did.
 func (r *recipe) gaps() []string {
@@ -230,20 +236,14 @@ func TestUltraMonkey(t *testing.T) {
 				at := time.Now()
 				theirs.ldirectord(nat)
 				theirs.run(at)
-				t.Logf("%v", theirs.took)
-				for _, s := range theirs.table.sights() {
-					t.Logf("  %s %s", s.at.Sub(at).Round(time.Millisecond), s.text())
-				}
+				theirs.tell(at)
 			})
 			t.Run("lvsd", func(t *testing.T) {
 				ours = newRecipe(t, nat)
 				at := time.Now()
 				ours.lvsd(nat)
 				ours.run(at)
-				t.Logf("%v", ours.took)
-				for _, s := range ours.table.sights() {
-					t.Logf("  %s %s", s.at.Sub(at).Round(time.Millisecond), s.text())
-				}
+				ours.tell(at)
 				if gaps := ours.gaps(); len(gaps) > 0 {
 					t.Errorf("moments without a server:\n%s", strings.Join(gaps, "\n"))
 				}

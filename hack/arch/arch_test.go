@@ -28,6 +28,7 @@ var chosen = map[string][]string{
 	"github.com/cilium/ebpf":            {"pkg/xdp"},
 	"github.com/BurntSushi/toml":        {"pkg/config"},
 	"github.com/spf13/cobra":            {"pkg/cli"},
+	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
 }
@@ -36,7 +37,7 @@ var chosen = map[string][]string{
 var edges = []string{"pkg/ipvs", "pkg/netdev", "pkg/firewall", "pkg/sysctl", "pkg/kmod", "pkg/xdp"}
 
 // pure are the packages without I/O and without a clock.
-var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status"}
+var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice"}
 
 // impure are the standard packages that a pure one has no use for.
 var impure = []string{"os", "net", "syscall", "io/ioutil", "os/exec", "os/signal", "net/http", "math/rand", "math/rand/v2"}
@@ -132,7 +133,7 @@ func forbidden(importer, imported string) string {
 		return "the protocol tells a role and touches nothing but its sockets"
 	// config does import health: a check's keys in the file are the fields of its
 	// spec, and times and quorum are health's too. The other way there is nothing.
-	case within(importer, "pkg/health") && !within(imported, "pkg/health"):
+	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):
 		return "health knows nothing of who asks for it"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/control"
@@ -29,12 +28,17 @@ type daemon struct {
 // startDaemon starts the program with a configuration of the services in the
 // calling thread's namespace and waits until its first round is over.
 func startDaemon(program string, services []lvs.Service) (*daemon, error) {
+	return startWith(program, func(dir string) []byte { return configuration(dir, services) })
+}
+
+// startWith is startDaemon for any configuration; it is given the state directory.
+func startWith(program string, configuration func(dir string) []byte) (*daemon, error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "director.toml")
-	if err := os.WriteFile(path, configuration(dir, services), 0o600); err != nil {
+	if err := os.WriteFile(path, configuration(dir), 0o600); err != nil {
 		return nil, err
 	}
 	socket := filepath.Join(dir, "notify")
@@ -74,19 +78,8 @@ func (d *daemon) status() (*status.Daemon, error) {
 	return s.Daemon, nil
 }
 
-// resident is the memory that the process holds, in MB.
-func (d *daemon) resident() (string, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			return strings.TrimSpace(rest), nil
-		}
-	}
-	return "", fmt.Errorf("no VmRSS of process %d", d.cmd.Process.Pid)
-}
+// resident is the memory that the process holds.
+func (d *daemon) resident() (string, error) { return resident(d.cmd.Process.Pid) }
 
 // start times the program from its start to a complete table, its file read and
 // its keys written down.

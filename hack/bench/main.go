@@ -1,5 +1,5 @@
-// Command bench measures lvsd against ipvsadm in one run of one kernel and
-// prints the ratios. It needs root and a kernel with IPVS: run it with "make
+// Command bench measures lvsd against ipvsadm, and its checks against keepalived's,
+// in one run of one kernel and prints the ratios. It needs root and a kernel with IPVS: run it with "make
 // bench". It ends with 1 if a ratio misses its target.
 package main
 
@@ -37,8 +37,14 @@ func main() {
 	services := flag.Int("services", 10000, "virtual services in the table")
 	servers := flag.Int("servers", 10, "real servers of each")
 	program := flag.String("lvsd", "build/lvsd", "the program to measure")
+	checks := flag.Int("checks", 2000, "real servers with a tcp check each second; 0 leaves the checks out")
 	flag.Parse()
 	ok, err := measure(measurements(*program), table(*services, *servers))
+	if err == nil && *checks > 0 {
+		var cheap bool
+		cheap, err = measureChecks(*program, *checks)
+		ok = ok && cheap
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}

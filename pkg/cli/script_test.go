@@ -21,6 +21,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -194,6 +195,18 @@ func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probe
 }
 
 func (answers) Health(context.Context) (control.Health, error) { return control.Health{}, nil }
+
+// TestNotify has two receivers, of which one is out of reach.
+func (a answers) TestNotify(_ context.Context, name string) ([]notify.Outcome, error) {
+	all := []notify.Outcome{{Name: "chat", Took: 0.25}, {Name: "ops", Error: "timed out after 30s", Took: 30}}
+	switch name {
+	case "":
+		return all, nil
+	case "chat":
+		return all[:1], nil
+	}
+	return nil, fmt.Errorf("the configuration has no table [notify.%s]", name)
+}
 
 func sample() status.Status {
 	now := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)

@@ -23,7 +23,8 @@ type Config struct {
 	Sync       *Sync          // nil: no sync daemon is lvsd's
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
-	Files      []string // every file that was read, the first one first
+	Notify     []Receiver // sorted by name
+	Files      []string   // every file that was read, the first one first
 }
 
 // Director is the table [director].

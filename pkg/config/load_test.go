@@ -163,6 +163,9 @@ func render(cfg *Config) string {
 		fmt.Fprintf(&b, "masquerade %s\n", p)
 	}
 	fmt.Fprintf(&b, "timeouts %s\n", cfg.Timeouts)
+	for _, r := range cfg.Notify {
+		fmt.Fprintf(&b, "notify %s\n  %s\n", r.Name, asJSON(r))
+	}
 	for _, f := range cfg.Files {
 		fmt.Fprintf(&b, "file %s\n", f)
 	}
@@ -190,4 +193,12 @@ func renderChecks(b *strings.Builder, checks []Check) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }

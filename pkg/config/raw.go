@@ -15,6 +15,7 @@ type rawFile struct {
 	Sync     rawSync                            `toml:"sync"`
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
+	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
 }
 
 func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") }

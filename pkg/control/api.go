@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -30,6 +31,9 @@ type Director interface {
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
 	// Health gives what all checks say, for whoever plans another configuration.
 	Health(context.Context) (Health, error)
+	// TestNotify sends a test message to the receiver with a name, or to all if it
+	// is "".
+	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
 }
 
 // Health is what a director's checks say.
@@ -83,7 +87,8 @@ const (
 	statusPath   = "/v1/status"
 	reloadPath   = "/v1/reload"
 	healthPath   = "/v1/health"
-	probesPath   = "/v1/probes"   // ?virtual=NAME&server=NAME
+	probesPath   = "/v1/probes" // ?virtual=NAME&server=NAME
+	notifyPath   = "/v1/notify/test"
 	failoverPath = "/v1/failover" // ?instance=NAME
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"

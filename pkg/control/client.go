@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -28,6 +29,7 @@ const maxAnswer = 512 << 20
 const (
 	statusTime = 15 * time.Second
 	reloadTime = 2 * time.Minute
+	notifyTime = 6 * time.Minute // more than the longest timeout of a receiver
 )
 
 // Client calls a running director.
@@ -77,6 +79,14 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	var h Health
 	err := c.call(ctx, statusTime, http.MethodGet, healthPath, &h)
 	return h, err
+}
+
+// TestNotify has the director send a test message to the receiver with a name,
+// or to all if it is "".
+func (c *Client) TestNotify(ctx context.Context, name string) ([]notify.Outcome, error) {
+	var outcomes []notify.Outcome
+	err := c.call(ctx, notifyTime, http.MethodPost, notifyPath+"?name="+url.QueryEscape(name), &outcomes)
+	return outcomes, err
 }
 
 func (c *Client) call(ctx context.Context, limit time.Duration, method, path string, answer any) error {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -65,6 +66,14 @@ func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes
 func (f fake) Health(context.Context) (Health, error) {
 	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
 	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
+}
+
+// TestNotify has the one receiver "ops".
+func (f fake) TestNotify(_ context.Context, name string) ([]notify.Outcome, error) {
+	if name != "" && name != "ops" {
+		return nil, errors.New("no table [notify." + name + "]")
+	}
+	return []notify.Outcome{{Name: "ops", Error: "timed out", Took: 1.5}}, nil
 }
 
 // named is a director that has a name and nothing to do.
@@ -127,6 +136,13 @@ func TestRoundTrip(t *testing.T) {
 	wantHealth, _ := d.Health(t.Context())
 	if diff := cmp.Diff(wantHealth, h, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" || err != nil {
 		t.Errorf("health: %v (-want +got):\n%s", err, diff)
+	}
+	outcomes, err := Dial(path).TestNotify(t.Context(), "ops")
+	if diff := cmp.Diff([]notify.Outcome{{Name: "ops", Error: "timed out", Took: 1.5}}, outcomes); diff != "" || err != nil {
+		t.Errorf("test of a receiver: %v (-want +got):\n%s", err, diff)
+	}
+	if _, err := Dial(path).TestNotify(t.Context(), "o&p s"); err == nil || !strings.HasSuffix(err.Error(), "no table [notify.o&p s]") {
+		t.Errorf("test of a receiver that is not there: %v", err)
 	}
 	stop()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

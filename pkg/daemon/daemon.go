@@ -23,6 +23,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 )
 
@@ -47,6 +48,8 @@ type Director struct {
 	reconciler *reconcile.Reconciler
 	judge      *judge
 	roles      *roles
+	notifier   *notify.Notifier
+	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -122,8 +125,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
 	j.roles = roles.current
-	d := &Director{options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now}}
+	d := &Director{
+		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
+	}
 	roles.quorum = d.quorum
+	r.OnRound(d.tellRound)
+	j.tell = d.notifier.Tell
 	return d
 }
 
@@ -145,15 +153,18 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	// Events of the very end are told too: the notifier stops after all others.
+	quiet := d.startNotifier(live)
+	defer quiet()
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
 			d.roles.start()
-			notify("READY=1")
+			tellSystemd("READY=1")
 		})
 		return nil
 	})
-	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
@@ -163,13 +174,26 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	case <-signals.Done():
 	case <-ctx.Done():
 	}
-	notify("STOPPING=1")
+	release() // whoever signals again does not want to wait for the rest
+	tellSystemd("STOPPING=1")
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()
-	err := tasks.Wait()
-	release() // whoever signals again does not want to wait for the rest
-	return errors.Join(err, d.stop())
+	return errors.Join(tasks.Wait(), d.stop())
+}
+
+// startNotifier runs the notifier and gives the function that stops it.
+func (d *Director) startNotifier(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.notifier.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // stop leaves the kernel as it is, so that the packets go on, or takes away
@@ -190,6 +214,14 @@ func (d *Director) stop() error {
 		return fmt.Errorf("remove what is lvsd's: %d operations not done", round.Failed()+len(round.Deferred))
 	}
 	return nil
+}
+
+// roundTime is how long the last round took.
+func (d *Director) roundTime() time.Duration {
+	if last := d.reconciler.Last(); last != nil {
+		return last.Took
+	}
+	return 0
 }
 
 func (d *Director) log() *slog.Logger { return d.options.Log }

@@ -15,6 +15,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -82,6 +83,7 @@ type judge struct {
 
 	mu      sync.Mutex
 	kick    func()
+	tell    func(notice.Event)
 	timer   *time.Timer // of the next step of a slow start; nil before the first
 	lost    map[lvs.ServiceKey]bool
 	verdict desired.Verdict
@@ -89,7 +91,7 @@ type judge struct {
 
 func newJudge(log *slog.Logger) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}}
+	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -111,6 +113,9 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	}
 	v := desired.Judge(a.config, in)
 	if observed.Services != nil {
+		for _, e := range verdictChanges(a.config, j.verdict, v, in.Now) {
+			j.tell(e)
+		}
 		j.lost, j.verdict = v.Lost(), v
 		j.wake(v.Next)
 	}
@@ -135,8 +140,9 @@ func (j *judge) wake(at time.Time) {
 }
 
 // run runs the checks, and kicks the reconciler when one changes its state,
-// until the context ends.
-func (j *judge) run(ctx context.Context, kick func()) error {
+// until the context ends. It pauses between two kicks for as long as a round
+// takes: when thousands of servers change at once, the checks get their turn too.
+func (j *judge) run(ctx context.Context, kick func(), round func() time.Duration) error {
 	j.mu.Lock()
 	j.kick = kick
 	j.mu.Unlock()
@@ -149,6 +155,10 @@ func (j *judge) run(ctx context.Context, kick func()) error {
 				return
 			case <-j.checker.Changes():
 				kick()
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(round()):
 			}
 		}
 	}()

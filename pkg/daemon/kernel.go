@@ -98,7 +98,7 @@ func (k *kernel) edges() reconcile.Kernel {
 		Table:    k.services,
 		Devices:  k.devices,
 		Firewall: k.rules,
-		Detours:  &detours{Devices: k.devices, used: true},
+		Detours:  &detours{Devices: k.devices},
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
 	}

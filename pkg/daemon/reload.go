@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -15,8 +16,8 @@ import (
 // Reload reads the configuration again. A bad one changes nothing, and says why
 // here, in the log and in the status.
 func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
-	notifyReloading()
-	defer notify("READY=1")
+	tellSystemdReloading()
+	defer tellSystemd("READY=1")
 	c, first, err := d.swap(ctx)
 	if err != nil {
 		d.log().Error("reload refused, the old configuration stays in force", "err", err)
@@ -51,6 +52,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	if err == nil {
 		a, err = newAim(c, d.view.source)
 	}
+	d.tellReload(err)
 	if err != nil {
 		d.refuse(err)
 		return nil, nil, err
@@ -58,6 +60,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.mu.Lock()
 	d.force = force{aim: a, loaded: time.Now()}
 	d.mu.Unlock()
+	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
@@ -81,6 +84,9 @@ func unchangeable(old, new *config.Config) error {
 
 // warn logs what will not work on this host.
 func (d *Director) warn(c *config.Config) {
+	if err := notify.Check(c.Notify); err != nil {
+		d.log().Warn("some receivers will not be reached", "why", err)
+	}
 	addresses, err := d.view.devices.Addresses()
 	if err != nil {
 		d.log().Error("addresses not read", "err", err)

@@ -44,7 +44,7 @@ func TestNoticesThatNobodyReads(t *testing.T) {
 		_, err = conn.Write([]byte("full"))
 	}
 	begin := time.Now()
-	notify("READY=1")
+	tellSystemd("READY=1")
 	if took := time.Since(begin); took > patience/4 {
 		t.Errorf("the notice took %s", took)
 	}

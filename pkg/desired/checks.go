@@ -38,20 +38,20 @@ func ChecksOf(c *config.Config, source func(server netip.Addr) netip.Addr) (Chec
 		for _, key := range v.Keys {
 			for _, r := range v.Real {
 				id := ServerKey{key, r.Server(key).Key}
-				for _, check := range r.Checks {
-					t := target(v, key, r, check)
-					if check.ViaVIP {
+				for _, one := range r.Checks {
+					t := target(v, key, r, one)
+					if one.ViaVIP {
 						t.Mark = helpers[id].Service.Mark
 						if !t.Source.IsValid() {
 							t.Source = sameFamily(source(r.Address), t.Address)
 						}
+						if t.Source.Is4() && r.Forwarding != lvs.NAT {
+							asks[Ask{transport(one.Spec), netip.AddrPortFrom(t.Address, t.Port), t.Source}] = true
+						}
 					}
-					if check.ViaVIP && t.Source.Is4() && r.Forwarding != lvs.NAT {
-						asks[Ask{transport(check.Spec), netip.AddrPortFrom(t.Address, t.Port), t.Source}] = true
-					}
-					w, err := health.Want(check.Spec, t, check.Timing)
+					w, err := health.Want(one.Spec, t, one.Timing)
 					if err != nil {
-						return Checks{}, fmt.Errorf("check %s of %s/%s: %w", check.Name, v.Name, r.Name, err)
+						return Checks{}, fmt.Errorf("check %s of %s/%s: %w", one.Name, v.Name, r.Name, err)
 					}
 					all.Wanted = append(all.Wanted, w)
 					all.Of[id] = append(all.Of[id], w.Key)

@@ -2,6 +2,7 @@ package desired_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -216,7 +217,7 @@ func TestChecksOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	helpers := desired.Helpers(c)
-	if len(helpers) != 2 || !desired.IsHelper(helpers[0].Service) || helpers[0].Service == helpers[1].Service {
+	if len(helpers) != 2 || helpers[0].Service.Mark>>24 != 0x4c || helpers[0].Service == helpers[1].Service {
 		t.Fatalf("helpers: %v", helpers)
 	}
 	var targets []string
@@ -261,5 +262,40 @@ func TestHelperServices(t *testing.T) {
 		if _, was := state.Services[h.Service]; was != (h.For.Server != netip.MustParseAddrPort("10.0.0.0:80")) {
 			t.Errorf("helper of %s: was there before: %t", h.For.Server, was)
 		}
+	}
+}
+
+// The answers to checks through a VIP that is the director's own come in over lo;
+// another director's VIP needs nothing.
+func TestDetours(t *testing.T) {
+	vip, own := netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddr("10.0.0.9")
+	asks := []desired.Ask{{Protocol: lvs.TCP, VIP: vip, Source: own}}
+	tests := []struct {
+		name string
+		host desired.Host
+		want []string
+	}{
+		{"standby", host("10.0.0.9/24"), nil},
+		{"active", host("10.0.0.9/24", "192.0.2.1/32"), []string{"eth0"}},
+		{"the source is on no interface but lo", host("10.1.0.1/24", "192.0.2.1/32"), []string{"eth0", "eth1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			state := desired.Build(&config.Config{}, desired.Input{Host: tt.host, Asks: asks})
+			var got []string
+			for d := range state.Detours {
+				if d.From != vip || d.To != own || d.Protocol != lvs.TCP {
+					t.Errorf("detour %s", d)
+				}
+				got = append(got, d.Interface)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("interfaces (-want +got):\n%s", diff)
+			}
+			if _, accept := state.Sysctls["net.ipv4.conf.lo.accept_local"]; accept != (len(tt.want) > 0) {
+				t.Errorf("accept_local: %t", accept)
+			}
+		})
 	}
 }

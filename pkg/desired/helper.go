@@ -26,9 +26,6 @@ type Helper struct {
 	real    config.Real
 }
 
-// IsHelper tells whether a service of the kernel can only be a helper.
-func IsHelper(key lvs.ServiceKey) bool { return key.Mark&^helperBits == helperMark }
-
 // Helpers gives the helper services of a configuration in the order of what they
 // are for.
 func Helpers(c *config.Config) []Helper {

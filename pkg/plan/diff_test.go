@@ -15,6 +15,7 @@ var (
 	web    = lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
 	mail   = lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.2:25"))
 	vip    = lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.1/32")}
+	detour = lvs.Detour{Interface: "eth0", Protocol: lvs.TCP, From: netip.MustParseAddrPort("192.0.2.1:80"), To: netip.MustParseAddr("192.0.2.9")}
 	inside = lvs.Rule{Family: lvs.IPv4, Table: "nat", Chain: "LVSD-POSTROUTING", Spec: "-s 10.0.0.0/24 -j MASQUERADE"}
 	jump   = lvs.Rule{Family: lvs.IPv4, Table: "nat", Chain: "POSTROUTING", Spec: "-j LVSD-POSTROUTING"}
 )
@@ -48,6 +49,17 @@ func TestDiff(t *testing.T) {
 				"add 10.0.0.2:80 to tcp 192.0.2.1:80 (dr weight 1)",
 				"add 10.0.0.3:80 to tcp 192.0.2.1:80 (dr weight 0)",
 			},
+		},
+		{
+			name: "a detour stands before its address and goes after it",
+			want: lvs.State{Detours: map[lvs.Detour]bool{detour: true}, Addresses: map[lvs.AddressKey]lvs.Address{vip: {AddressKey: vip}}},
+			ops:  []string{"add detour over lo: tcp from 192.0.2.1:80 to 192.0.2.9 on eth0", "add address 192.0.2.1/32 on eth0"},
+		},
+		{
+			name:  "and back",
+			have:  lvs.State{Detours: map[lvs.Detour]bool{detour: true}, Addresses: map[lvs.AddressKey]lvs.Address{vip: {AddressKey: vip}}},
+			owned: plan.Owned{Addresses: map[lvs.AddressKey]bool{vip: true}},
+			ops:   []string{"delete address 192.0.2.1/32 on eth0", "delete detour over lo: tcp from 192.0.2.1:80 to 192.0.2.9 on eth0"},
 		},
 		{
 			name: "the same again",

@@ -40,10 +40,9 @@ type Firewall interface {
 	Delete(lvs.Rule) error
 }
 
-// Detours are lvsd's own. Detours gives those that are there: at least if some are
-// wanted, and else where it left some.
+// Detours are lvsd's own.
 type Detours interface {
-	Detours(want map[lvs.Detour]bool) (map[lvs.Detour]bool, error)
+	Detours() (map[lvs.Detour]bool, error)
 	AddDetour(lvs.Detour) error
 	DeleteDetour(lvs.Detour) error
 }
@@ -89,7 +88,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 		k.observeTimeouts(&have),
 		k.observeDaemons(&have),
 		k.observeRules(&have, want.Rules),
-		k.observeDetours(&have, want.Detours),
+		k.observeDetours(&have),
 		k.observeSysctls(&have, want.Sysctls),
 		k.observeModules(&have, want.Modules),
 	}
@@ -138,8 +137,8 @@ func (k Kernel) observeRules(have *lvs.State, want map[lvs.Rule]int) error {
 	return nil
 }
 
-func (k Kernel) observeDetours(have *lvs.State, want map[lvs.Detour]bool) error {
-	detours, err := k.Detours.Detours(want)
+func (k Kernel) observeDetours(have *lvs.State) error {
+	detours, err := k.Detours.Detours()
 	if err != nil {
 		return fmt.Errorf("read the detours: %w", err)
 	}

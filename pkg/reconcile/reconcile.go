@@ -99,6 +99,7 @@ type Reconciler struct {
 	last   atomic.Pointer[Round]
 	drift  atomic.Pointer[Drift]
 	kick   chan struct{}
+	after  func(Round) // called after each round
 
 	lane     lane
 	complete atomic.Int64 // number of the goal whose services are all there
@@ -117,10 +118,16 @@ type Reconciler struct {
 
 // New makes a reconciler that has done nothing yet.
 func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
-	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), retry: backoff{}, goal: g, aimed: 1}
+	r := &Reconciler{
+		kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), after: func(Round) {}, retry: backoff{}, goal: g, aimed: 1,
+	}
 	r.drift.Store(&Drift{})
 	return r
 }
+
+// OnRound has a function called with each round after it, for whoever tells
+// people; it must not wait for anything. It is set before Run.
+func (r *Reconciler) OnRound(after func(Round)) { r.after = after }
 
 // Aim changes the goal and starts a round. The channel gives the first round
 // that led to the new goal, when it is over.
@@ -229,6 +236,7 @@ func (r *Reconciler) round(ctx context.Context, goal Goal, aimed int64) Round {
 	drift := r.drift.Load().after(round)
 	r.drift.Store(&drift)
 	r.last.Store(round.remains())
+	r.after(round)
 	return round
 }
 

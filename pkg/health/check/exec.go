@@ -2,14 +2,12 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/lvsd/lvsd/pkg/process"
 )
 
 // Exec runs a program without a shell, with the exit codes of monitoring
@@ -30,13 +28,6 @@ type Exec struct {
 // Kind is "exec".
 func (*Exec) Kind() string { return "exec" }
 
-// maxOutput is how many bytes of a program's output are kept.
-const maxOutput = 4 << 10
-
-// pipeGrace is how long a program's output is waited for after its end, while
-// a child that it left behind holds it open.
-const pipeGrace = 100 * time.Millisecond
-
 func (s *Exec) compile(b *builder) probe {
 	if len(s.Command) == 0 {
 		b.fail("command", "is missing")
@@ -52,79 +43,51 @@ func (s *Exec) compile(b *builder) probe {
 	return s.run
 }
 
-func (s *Exec) preflight() error {
-	_, lookErr := exec.LookPath(s.Command[0])
-	_, userErr := credential(s.User)
-	return errors.Join(lookErr, userErr)
-}
+func (s *Exec) preflight() error { return process.Program{Command: s.Command, User: s.User}.Check() }
 
 func (s *Exec) run(ctx context.Context, t Target) (answer, error) {
-	cmd, err := s.command(ctx, t)
+	end, err := s.program(t).Run(ctx)
+	a := answer{output: end.Output}
 	if err != nil {
-		return answer{}, err
+		return a, s.failure(cause(err), end)
 	}
-	out := &head{}
-	cmd.Stdout, cmd.Stderr = out, out
-	err = runGroup(cmd)
-	a := answer{output: strings.ToValidUTF8(string(out.kept), "\uFFFD")}
-	if ctx.Err() != nil {
-		return a, s.failure(cause(ctx.Err()), a.output)
-	}
-	if cmd.ProcessState == nil {
-		return a, s.failure(cause(err), a.output)
-	}
-	a.weight, err = s.judge(cmd.ProcessState.Sys().(syscall.WaitStatus))
-	if err != nil {
-		return a, s.failure(err, a.output)
+	if a.weight, err = s.judge(end); err != nil {
+		return a, s.failure(err, end)
 	}
 	return a, nil
 }
 
-func (s *Exec) failure(err error, output string) error {
-	line, _, _ := strings.Cut(strings.TrimSpace(output), "\n")
+func (s *Exec) failure(err error, end process.End) error {
+	line := end.FirstLine()
 	if line == "" {
 		return fmt.Errorf("%s: %w", s.Command[0], err)
 	}
 	return fmt.Errorf("%s: %w: %s", s.Command[0], err, quote(line))
 }
 
-func (s *Exec) judge(status syscall.WaitStatus) (*int32, error) {
-	code := status.ExitStatus()
-	switch {
-	case status.Signaled():
-		return nil, fmt.Errorf("killed by signal %d (%s)", status.Signal(), status.Signal())
-	case code == 0, code == 1 && s.WarningOK:
+func (s *Exec) judge(end process.End) (*int32, error) {
+	switch code := end.Status.ExitStatus(); {
+	case code == 1 && s.WarningOK:
 		return nil, nil
 	case code >= 2 && s.DynamicWeight:
 		weight := int32(code - 2)
 		return &weight, nil
 	}
-	return nil, fmt.Errorf("exit code %d", code)
+	return nil, end.Err()
 }
 
-func (s *Exec) command(ctx context.Context, t Target) (*exec.Cmd, error) {
-	cred, err := credential(s.User)
-	if err != nil {
-		return nil, err
-	}
-	words := t.words()
+func (s *Exec) program(t Target) process.Program {
 	var pairs, env []string
-	for _, w := range words {
+	for _, w := range t.words() {
 		pairs = append(pairs, "{"+w.name+"}", w.value)
 		env = append(env, "LVSD_"+strings.ToUpper(w.name)+"="+w.value)
 	}
 	replacer := strings.NewReplacer(pairs...)
-	var args []string
+	command := []string{s.Command[0]}
 	for _, arg := range s.Command[1:] {
-		args = append(args, replacer.Replace(arg))
+		command = append(command, replacer.Replace(arg))
 	}
-	cmd := exec.CommandContext(ctx, s.Command[0], args...)
-	cmd.Dir = "/"
-	cmd.Env = append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: cred}
-	cmd.Cancel = func() error { return killGroup(cmd) }
-	cmd.WaitDelay = pipeGrace
-	return cmd, nil
+	return process.Program{Command: command, Env: env, User: s.User}
 }
 
 type word struct{ name, value string }

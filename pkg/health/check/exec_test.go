@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvsd/lvsd/pkg/process"
 )
 
 func sh(script string, args ...string) []string {
@@ -40,7 +42,7 @@ func TestExec(t *testing.T) {
 		{"weight 0", Exec{Command: sh("exit 2"), DynamicWeight: true}, "", weight(0), ""},
 		{"weight 253", Exec{Command: sh("exit 255"), DynamicWeight: true}, "", weight(253), ""},
 		{"no such program", Exec{Command: []string{"/nowhere"}}, "/nowhere: no such file or directory", nil, ""},
-		{"no such user", Exec{Command: sh("exit 0"), User: "nobody-at-all"}, `user "nobody-at-all": not found`, nil, ""},
+		{"no such user", Exec{Command: sh("exit 0"), User: "nobody-at-all"}, `/bin/sh: user "nobody-at-all": not found`, nil, ""},
 		{
 			"environment",
 			Exec{Command: sh(`echo "$LVSD_SERVICE $LVSD_SERVER $LVSD_ADDRESS $LVSD_PORT $LVSD_VIP $LVSD_VIP_PORT $HOME"; pwd`)},
@@ -52,7 +54,7 @@ func TestExec(t *testing.T) {
 			"", nil, "192.0.2.1 8080 10.0.0.2 80 web/web1 {print}\n",
 		},
 		{"no shell", Exec{Command: []string{"/bin/echo", "$HOME; exit 1"}}, "", nil, "$HOME; exit 1\n"},
-		{"much output", Exec{Command: sh("head -c 100000 /dev/zero | tr '\\0' x")}, "", nil, strings.Repeat("x", maxOutput)},
+		{"much output", Exec{Command: sh("head -c 100000 /dev/zero | tr '\\0' x")}, "", nil, strings.Repeat("x", process.MaxOutput)},
 		{"binary output", Exec{Command: sh(`printf 'a\377b'`)}, "", nil, "a\uFFFDb"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,11 +2,15 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/lvsd/lvsd/pkg/secret"
 )
 
 // maxFile bounds the files that a check reads, in bytes.
@@ -83,8 +87,9 @@ func (l *loaded[T]) read() (T, []stamp, error) {
 
 func stampOf(info os.FileInfo) stamp { return stamp{info.ModTime(), info.Size()} }
 
-func readFile(path string, secret bool) ([]byte, stamp, error) {
-	f, err := os.Open(path)
+func readFile(path string, private bool) ([]byte, stamp, error) {
+	// Not waiting for the writer of a pipe.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, stamp{}, cause(err)
 	}
@@ -93,8 +98,13 @@ func readFile(path string, secret bool) ([]byte, stamp, error) {
 	if err != nil {
 		return nil, stamp{}, cause(err)
 	}
-	if mode := info.Mode().Perm(); secret && mode&0o077 != 0 {
-		return nil, stamp{}, fmt.Errorf("mode %#o lets others than its owner read it: expected 0600", mode)
+	if !info.Mode().IsRegular() {
+		return nil, stamp{}, errors.New("not a regular file")
+	}
+	if private {
+		if err := secret.Private(info); err != nil {
+			return nil, stamp{}, err
+		}
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -164,10 +165,14 @@ func wantTimeout(t *testing.T, s Spec, target Target, words string) {
 	}
 }
 
+// dots are what a dripping server says first: how many of them arrive in time is
+// the machine's business.
+var dots = regexp.MustCompile(`\.{2,}`)
+
 func wantError(t *testing.T, r Result, target Target, words string) {
 	t.Helper()
 	words = strings.ReplaceAll(words, "ADDR", target.String())
-	if r.OK || r.Error != words {
+	if r.OK || dots.ReplaceAllString(r.Error, "...") != words {
 		t.Errorf("got OK %v, error\n%s\nwant\n%s", r.OK, r.Error, words)
 	}
 }

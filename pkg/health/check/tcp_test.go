@@ -45,7 +45,7 @@ func TestTCP(t *testing.T) {
 	})
 	tcpFailures(t, &TCP{Expect: "ready"}, strings.Repeat(".", 100)+"ready",
 		`got "", waiting for a match of "ready": timed out`,
-		`got "....", waiting for a match of "ready": timed out`)
+		`got "...", waiting for a match of "ready": timed out`)
 	t.Run("only connecting", func(t *testing.T) {
 		wantDown(t, &TCP{}, closedPort(t), "connect ADDR: connection refused")
 		wantTimeout(t, &TCP{}, fullBacklog(t), "connect ADDR: timed out")

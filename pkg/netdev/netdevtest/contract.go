@@ -22,6 +22,9 @@ type Devices interface {
 	Add(lvs.Address) error
 	Delete(lvs.AddressKey) error
 	Announce(lvs.Address) error
+	Detours() (map[lvs.Detour]bool, error)
+	AddDetour(lvs.Detour) error
+	DeleteDetour(lvs.Detour) error
 }
 
 // Link is the interface that Contract needs: up, and without IPv4 addresses.
@@ -35,6 +38,7 @@ func Contract(t *testing.T, d Devices) {
 	comeAndGo(t, d)
 	errnos(t, d)
 	announce(t, d)
+	detours(t, d)
 }
 
 func at(name, prefix string) lvs.Address {
@@ -137,5 +141,45 @@ func announce(t *testing.T, d Devices) {
 		if err := d.Announce(a); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func detours(t *testing.T, d Devices) {
+	detour := func(name string, p lvs.Protocol, from string) lvs.Detour {
+		return lvs.Detour{Interface: name, Protocol: p, From: netip.MustParseAddrPort(from), To: netip.MustParseAddr("192.0.2.9")}
+	}
+	all := map[lvs.Detour]bool{
+		detour(Link, lvs.TCP, "192.0.2.1:80"):     true,
+		detour(Link, lvs.UDP, "192.0.2.1:80"):     true,
+		detour(Link, lvs.TCP, "192.0.2.1:65535"):  true,
+		detour(Link, lvs.TCP, "203.0.113.255:80"): true,
+	}
+	same := func(when string) {
+		t.Helper()
+		got, err := d.Detours()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(all, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(lvs.Detour{})); diff != "" {
+			t.Errorf("detours %s (-want +got):\n%s", when, diff)
+		}
+	}
+	for one := range all {
+		if err := d.AddDetour(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same("that were added")
+	if err := d.AddDetour(detour("nowhere0", lvs.TCP, "192.0.2.1:80")); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("add on a missing interface: got %v, want %v", err, unix.ENODEV)
+	}
+	for _, one := range slices.SortedFunc(maps.Keys(all), lvs.Detour.Compare) {
+		for range 2 { // one that is gone is no error
+			if err := d.DeleteDetour(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		delete(all, one)
+		same("after one was deleted")
 	}
 }

@@ -167,8 +167,8 @@ func (f *Fake) fail(op, what string) error {
 	return nil
 }
 
-// Detours is netdev.Devices.Detours; want is not looked at.
-func (f *Fake) Detours(map[lvs.Detour]bool) (map[lvs.Detour]bool, error) {
+// Detours is netdev.Devices.Detours.
+func (f *Fake) Detours() (map[lvs.Detour]bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.fail("detours", ""); err != nil {
@@ -183,6 +183,9 @@ func (f *Fake) AddDetour(d lvs.Detour) error {
 	defer f.mu.Unlock()
 	if err := f.fail("add detour", d.String()); err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(f.links, func(l netdev.Interface) bool { return l.Name == d.Interface }) {
+		return fmt.Errorf("add detour %s: %w", d, unix.ENODEV)
 	}
 	f.detours[d] = true
 	return nil

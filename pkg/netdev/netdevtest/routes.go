@@ -3,6 +3,7 @@ package netdevtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
 )
 
@@ -64,11 +66,11 @@ func (f *Fake) Path(dst netip.Addr) (netdev.Path, error) {
 	}
 	for k := range f.addresses {
 		if k.Prefix.Addr() == dst {
-			return netdev.Path{Interface: "lo", Local: true}, nil
+			return netdev.Path{Interface: "lo", Source: dst, Local: true}, nil
 		}
 	}
-	if name, ok := f.onLink(dst); ok {
-		return netdev.Path{Interface: name}, nil
+	if k, ok := f.onLink(dst); ok {
+		return netdev.Path{Interface: k.Interface, Source: k.Prefix.Addr()}, nil
 	}
 	best := netdev.Route{}
 	for _, r := range f.routes {
@@ -76,20 +78,20 @@ func (f *Fake) Path(dst netip.Addr) (netdev.Path, error) {
 			best = r
 		}
 	}
-	if name, ok := f.onLink(best.Via); ok {
-		return netdev.Path{Interface: name, Via: best.Via}, nil
+	if k, ok := f.onLink(best.Via); ok {
+		return netdev.Path{Interface: k.Interface, Via: best.Via, Source: k.Prefix.Addr()}, nil
 	}
 	return netdev.Path{}, fmt.Errorf("find the route to %s: %w", dst, unix.ENETUNREACH)
 }
 
-// onLink finds the interface on whose subnet an address is.
-func (f *Fake) onLink(a netip.Addr) (string, bool) {
-	for k := range f.addresses {
+// onLink finds the address of the host's in whose subnet an address is.
+func (f *Fake) onLink(a netip.Addr) (lvs.AddressKey, bool) {
+	for _, k := range slices.SortedFunc(maps.Keys(f.addresses), lvs.AddressKey.Compare) {
 		if a.IsValid() && !k.Prefix.IsSingleIP() && k.Prefix.Contains(a) {
-			return k.Interface, true
+			return k, true
 		}
 	}
-	return "", false
+	return lvs.AddressKey{}, false
 }
 
 // ProbeARP is netdev.Devices.ProbeARP; the Fake's Neighbours answer at once.

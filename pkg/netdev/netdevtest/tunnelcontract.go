@@ -126,12 +126,13 @@ func routes(t *testing.T, d TunnelDevices) {
 		}
 	}
 	expectPath(far, netdev.Path{}, unix.ENETUNREACH)
-	expectPath(via, netdev.Path{Interface: Link}, nil)
-	expectPath(own.Prefix.Addr(), netdev.Path{Interface: "lo", Local: true}, nil)
+	source := own.Prefix.Addr()
+	expectPath(via, netdev.Path{Interface: Link, Source: source}, nil)
+	expectPath(source, netdev.Path{Interface: "lo", Source: source, Local: true}, nil)
 	if err := d.AddRoute(r); err != nil {
 		t.Fatal(err)
 	}
-	expectPath(far, netdev.Path{Interface: Link, Via: via}, nil)
+	expectPath(far, netdev.Path{Interface: Link, Via: via, Source: source}, nil)
 	if got, err := d.Routes(r.Dst); err != nil || !slices.Equal(got, []netdev.Route{r}) {
 		t.Errorf("got %v, %v, want %v", got, err, r)
 	}

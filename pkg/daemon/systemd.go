@@ -13,9 +13,9 @@ import (
 // nobody reads it, and a director must not hang because its supervisor does.
 const notifyTime = time.Second
 
-// notify tells systemd, where it listens, how the service is (sd_notify(3)).
+// tellSystemd tells systemd, where it listens, how the service is (sd_notify(3)).
 // Without it nobody misses anything, so that an error has no consequence.
-func notify(state string) {
+func tellSystemd(state string) {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {
 		return
@@ -30,12 +30,12 @@ func notify(state string) {
 	}
 }
 
-// notifyReloading says that a reload begins, with the time that Type=notify-reload
+// tellSystemdReloading says that a reload begins, with the time that Type=notify-reload
 // asks for (systemd.service(5)).
-func notifyReloading() {
+func tellSystemdReloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return
 	}
-	notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
+	tellSystemd(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
 }
