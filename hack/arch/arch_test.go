@@ -129,6 +129,8 @@ func forbidden(importer, imported string) string {
 		return "an edge of the kernel knows nothing of what decides"
 	case under(edges, importer) && under(edges, imported) && !within(imported, importer) && !isTest:
 		return "the edges of the kernel do not know each other"
+	case importer == "pkg/vrrp" && imported != "pkg/lvs":
+		return "the protocol tells a role and touches nothing but its sockets"
 	// config does import health: a check's keys in the file are the fields of its
 	// spec, and times and quorum are health's too. The other way there is nothing.
 	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):

@@ -19,6 +19,8 @@ type Config struct {
 	Director   Director
 	Virtual    []Virtual // sorted by name
 	Addresses  []lvs.Address
+	VRRP       []VRRP         // sorted by name
+	Sync       *Sync          // nil: no sync daemon is lvsd's
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Notify     []Receiver // sorted by name

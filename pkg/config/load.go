@@ -37,7 +37,7 @@ func Load(ctx context.Context, path string, r Resolver) (*Config, error) {
 	raw.decode(&c.problems, root)
 	cfg := c.config(&raw)
 	if len(c.list) == 0 && !raw.declares() {
-		c.add(Position{File: path}, "", "nothing is declared: no table [virtual.NAME], [vip], [nat] or [timeouts]")
+		c.add(Position{File: path}, "", "nothing is declared: no table [virtual.NAME], [vip], [vrrp.NAME], [nat] or [timeouts]")
 	}
 	if err := c.err(); err != nil {
 		return nil, err
@@ -96,10 +96,14 @@ func (c *checker) config(raw *rawFile) *Config {
 		Masquerade: c.masquerade(&raw.NAT),
 		Timeouts:   c.timeouts(&raw.Timeouts),
 	}
+	cfg.VRRP = c.instances(&raw.VRRP, cfg.Addresses)
+	cfg.Sync = c.sync(&raw.Sync, cfg.VRRP)
 	cfg.Notify = c.receivers(&raw.Notify, cfg.Director.Name)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {
 		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))
 	}
+	c.trackedServices(&raw.VRRP, cfg.Virtual)
+	c.mixed(&raw.Sync, cfg.Virtual)
 	return cfg
 }

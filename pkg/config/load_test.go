@@ -153,6 +153,12 @@ func render(cfg *Config) string {
 	for _, a := range cfg.Addresses {
 		fmt.Fprintf(&b, "address %s label %q nodad %t\n", a.AddressKey, a.Label, a.NoDAD)
 	}
+	for _, v := range cfg.VRRP {
+		fmt.Fprintf(&b, "vrrp %+v\n", v)
+	}
+	if cfg.Sync != nil {
+		fmt.Fprintf(&b, "sync %+v\n", *cfg.Sync)
+	}
 	for _, p := range cfg.Masquerade {
 		fmt.Fprintf(&b, "masquerade %s\n", p)
 	}

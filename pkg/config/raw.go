@@ -11,6 +11,8 @@ type rawFile struct {
 	Defaults rawSettings                        `toml:"defaults"`
 	Virtual  named[rawVirtual, *rawVirtual]     `toml:"virtual"`
 	VIP      named[rawAddresses, *rawAddresses] `toml:"vip"`
+	VRRP     named[rawVRRP, *rawVRRP]           `toml:"vrrp"`
+	Sync     rawSync                            `toml:"sync"`
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
@@ -20,8 +22,8 @@ func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") 
 
 // declares tells whether the files ask for anything that a director could do.
 func (r *rawFile) declares() bool {
-	return len(r.Virtual.entries)+len(r.VIP.entries) > 0 || r.Virtual.bad || r.VIP.bad ||
-		r.NAT.given() || r.Timeouts.given()
+	return len(r.Virtual.entries)+len(r.VIP.entries)+len(r.VRRP.entries) > 0 || r.VRRP.bad || r.Virtual.bad || r.VIP.bad ||
+		r.NAT.given() || r.Sync.given() || r.Timeouts.given()
 }
 
 type rawDirector struct {

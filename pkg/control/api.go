@@ -21,6 +21,12 @@ type Director interface {
 	// Reload reads the configuration again and returns when the kernel was
 	// compared with it. A Refused means that nothing has changed.
 	Reload(context.Context) (Reloaded, error)
+	// Failover hands a VRRP instance over, all if the name is "".
+	Failover(ctx context.Context, instance string) error
+	// SetRole sets the role in an external VRRP instance, in all if the name is "".
+	SetRole(ctx context.Context, instance string, role lvs.Role) error
+	// PushConnections sends all connections to the standbys and tells how many.
+	PushConnections(context.Context) (int, error)
 	// Probes gives the latest probes of the checks of one real server.
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
 	// Health gives what all checks say, for whoever plans another configuration.
@@ -78,11 +84,14 @@ func (f failure) err() error {
 
 // The calls' paths.
 const (
-	statusPath = "/v1/status"
-	reloadPath = "/v1/reload"
-	healthPath = "/v1/health"
-	probesPath = "/v1/probes" // ?virtual=NAME&server=NAME
-	notifyPath = "/v1/notify/test"
+	statusPath   = "/v1/status"
+	reloadPath   = "/v1/reload"
+	healthPath   = "/v1/health"
+	probesPath   = "/v1/probes" // ?virtual=NAME&server=NAME
+	notifyPath   = "/v1/notify/test"
+	failoverPath = "/v1/failover" // ?instance=NAME
+	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
+	pushPath     = "/v1/sync/push"
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

@@ -47,6 +47,16 @@ type fake struct {
 func (f fake) Status(ctx context.Context) (status.Status, error) { return f.status(ctx) }
 func (f fake) Reload(ctx context.Context) (Reloaded, error)      { return f.reload(ctx) }
 
+func (f fake) Failover(_ context.Context, instance string) error {
+	return errors.New("hand over " + instance)
+}
+
+func (f fake) PushConnections(context.Context) (int, error) { return 3, nil }
+
+func (f fake) SetRole(_ context.Context, instance string, role lvs.Role) error {
+	return errors.New(instance + " " + role.String())
+}
+
 // Probes tells of one check that is called like the server.
 func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
 	return []status.Probes{{Service: lvs.MarkKey(1, lvs.IPv4), Timing: virtual, Check: status.Check{Name: server}}}, nil
@@ -235,4 +245,22 @@ func answering(t *testing.T, path string, answer func(net.Conn)) string {
 		}
 	}()
 	return path
+}
+
+func TestRoles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	defer serve(t, path, fake{})()
+	client := Dial(path)
+	if err := client.Failover(t.Context(), "front"); err == nil || !strings.HasSuffix(err.Error(), "hand over front") {
+		t.Errorf("failover: %v", err)
+	}
+	if err := client.SetRole(t.Context(), "front", lvs.Active); err == nil || !strings.HasSuffix(err.Error(), "front active") {
+		t.Errorf("role: %v", err)
+	}
+	if err := client.SetRole(t.Context(), "front", lvs.Undecided); err == nil {
+		t.Error("nobody can be told to be undecided")
+	}
+	if n, err := client.PushConnections(t.Context()); n != 3 || err != nil {
+		t.Errorf("push: %d, %v", n, err)
+	}
 }

@@ -47,6 +47,7 @@ type Director struct {
 	view       view
 	reconciler *reconcile.Reconciler
 	judge      *judge
+	roles      *roles
 	notifier   *notify.Notifier
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
@@ -122,10 +123,13 @@ func Run(ctx context.Context, o Options) error {
 func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *Director {
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
+	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	j.roles = roles.current
 	d := &Director{
-		options: o, view: v, judge: j, reconciler: r, started: now, force: force{aim: a, loaded: now},
+		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
+	roles.quorum = d.quorum
 	r.OnRound(d.tellRound)
 	j.tell = d.notifier.Tell
 	return d
@@ -138,35 +142,44 @@ func load(ctx context.Context, path string) (*config.Config, error) {
 	return config.Load(ctx, path, resolver)
 }
 
-// run runs the tasks until one fails or the director is told to stop.
+// run runs the tasks until one fails or the director is told to stop. The tasks
+// outlast the signal until others serve what this director did.
 func (d *Director) run(ctx context.Context, server *control.Server, hangups <-chan os.Signal, files *watch) error {
-	ctx, release := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	signals, release := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer release()
+	live, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	c := d.current()
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
 	// Events of the very end are told too: the notifier stops after all others.
-	quiet := d.startNotifier(ctx)
+	quiet := d.startNotifier(live)
 	defer quiet()
-	tasks, ctx := errgroup.WithContext(ctx)
+	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
-		d.reconciler.Run(ctx, func() { tellSystemd("READY=1") })
+		d.reconciler.Run(ctx, func() {
+			d.roles.start()
+			tellSystemd("READY=1")
+		})
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
+	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
-	tasks.Go(func() error {
-		<-ctx.Done()
-		tellSystemd("STOPPING=1")
-		return nil
-	})
-	err := tasks.Wait()
+	select {
+	case <-signals.Done():
+	case <-ctx.Done():
+	}
 	release() // whoever signals again does not want to wait for the rest
-	return errors.Join(err, d.stop())
+	tellSystemd("STOPPING=1")
+	d.roles.stop()
+	d.reconciler.Readdress(context.WithoutCancel(ctx))
+	end()
+	return errors.Join(tasks.Wait(), d.stop())
 }
 
 // startNotifier runs the notifier and gives the function that stops it.

@@ -40,23 +40,35 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 func (a aim) goal(j *judge) reconcile.Goal {
 	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
 	if len(a.checks.Of) == 0 {
-		desire = remembered(desire)
+		desire = remembered(desire, j.currentRoles)
 	}
 	return reconcile.Goal{
-		Desire:    desire,
+		Desire: desire,
+		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
+			var s lvs.State
+			s.Addresses, s.Absent = desired.Addresses(a.config, desired.Host{Addresses: addresses, Roles: j.currentRoles()})
+			return s
+		},
 		Resync:    a.config.Director.Resync,
 		Unmanaged: a.config.Director.Unmanaged == config.RemoveUnmanaged,
 	}
 }
 
-// remembered builds the state anew only for other addresses than the last time:
-// without checks nothing else changes it, and a large one takes long to build.
-func remembered(desire reconcile.Desire) reconcile.Desire {
-	var last map[lvs.AddressKey]lvs.Address
+// remembered builds the state anew only for other addresses or roles than the
+// last time: without checks nothing else changes it, and a large one takes long
+// to build.
+func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) reconcile.Desire {
+	var addresses map[lvs.AddressKey]lvs.Address
+	var then map[string]lvs.Role
 	var state lvs.State
 	return func(observed lvs.State) lvs.State {
-		if last == nil || !maps.Equal(last, observed.Addresses) {
-			last, state = observed.Addresses, desire(observed)
+		now := roles()
+		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) {
+			state = desire(observed)
+			addresses, then = observed.Addresses, now
+			if !maps.Equal(now, roles()) {
+				addresses = nil // nobody knows which of them the state has
+			}
 		}
 		return state
 	}
@@ -67,6 +79,7 @@ func remembered(desire reconcile.Desire) reconcile.Desire {
 type judge struct {
 	checker  *health.Checker
 	snapshot func() health.Snapshot
+	roles    func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
 
 	mu      sync.Mutex
 	kick    func()
@@ -84,10 +97,11 @@ func newJudge(log *slog.Logger) *judge {
 // desire is the desired state now. Where the table could not be read, nothing
 // will be done to it, and the judgement is not remembered.
 func (j *judge) desire(a aim, observed lvs.State) lvs.State {
+	roles := j.currentRoles() // not under the mutex: who tracks a quorum holds it the other way round
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	in := desired.Input{
-		Host:  desired.Host{Addresses: observed.Addresses},
+		Host:  desired.Host{Addresses: observed.Addresses, Roles: roles},
 		Known: observed.Services,
 		Now:   time.Now(),
 		Asks:  a.checks.Asks,
@@ -106,6 +120,13 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 		j.wake(v.Next)
 	}
 	return desired.BuildFrom(a.config, in, v)
+}
+
+func (j *judge) currentRoles() map[string]lvs.Role {
+	if j.roles == nil {
+		return nil
+	}
+	return j.roles()
 }
 
 // wake starts a round at a time. The caller holds the mutex.
@@ -171,6 +192,7 @@ func (d *Director) Health(context.Context) (control.Health, error) {
 // another one now.
 func (d *Director) addressesChanged() {
 	d.reconciler.Kick()
+	d.roles.recheck()
 	d.findSources() // it may have to wait for a reload
 }
 

@@ -62,6 +62,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.mu.Unlock()
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
+	d.roles.set(c.VRRP)
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 

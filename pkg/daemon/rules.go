@@ -18,8 +18,9 @@ type rules struct {
 // newRules looks at every table of lvsd's once, for what an earlier run left.
 func newRules() *rules {
 	return &rules{Firewall: firewall.New(), used: map[firewall.Table]bool{
-		{Family: lvs.IPv4, Name: "nat"}: true,
-		{Family: lvs.IPv6, Name: "nat"}: true,
+		{Family: lvs.IPv4, Name: "nat"}:    true,
+		{Family: lvs.IPv6, Name: "nat"}:    true,
+		{Family: lvs.IPv4, Name: "filter"}: true,
 	}}
 }
 

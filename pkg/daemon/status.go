@@ -22,6 +22,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	if err != nil {
 		return status.Status{}, err
 	}
+	s.SetElections(d.roles.status())
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
@@ -48,6 +49,7 @@ type view struct {
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)
 		Path(to netip.Addr) (netdev.Path, error)
+		Announce(lvs.Address) error
 	}
 }
 

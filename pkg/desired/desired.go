@@ -14,9 +14,11 @@ import (
 )
 
 // Host is what the desired state must know of the machine: the interfaces that
-// need a parameter of their own follow from the addresses they carry.
+// need a parameter of their own follow from the addresses they carry, and the
+// VIPs of VRRP from its part in each instance.
 type Host struct {
 	Addresses map[lvs.AddressKey]lvs.Address
+	Roles     map[string]lvs.Role // by the instance's name
 }
 
 // Input is what the desired state follows from besides the configuration.
@@ -35,19 +37,23 @@ func Build(c *config.Config, in Input) lvs.State { return BuildFrom(c, in, Judge
 // BuildFrom is Build for whoever has the verdict of the same arguments already.
 func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	s := lvs.State{
-		Timeouts:  c.Timeouts,
-		Services:  services(c.Virtual, v),
-		Rules:     rules(c),
-		Addresses: map[lvs.AddressKey]lvs.Address{},
+		Timeouts: c.Timeouts,
+		Services: services(c.Virtual, v),
+		Rules:    rules(c),
+		Daemons:  Daemons(c, in.Host),
 	}
 	addHelpers(s.Services, c)
+	s.Addresses, s.Absent = Addresses(c, in.Host)
 	carriers := maps.Clone(in.Host.Addresses)
 	if carriers == nil {
 		carriers = map[lvs.AddressKey]lvs.Address{}
 	}
-	for _, a := range c.Addresses {
-		s.Addresses[a.AddressKey] = a
-		carriers[a.AddressKey] = a
+	maps.Copy(carriers, s.Addresses)
+	// A standby's interfaces are ready for the VIPs before it has them.
+	for _, v := range c.VRRP {
+		for _, a := range v.VIPs {
+			carriers[a.AddressKey] = a
+		}
 	}
 	s.Modules = modules(c)
 	host := Host{Addresses: carriers}
@@ -113,6 +119,7 @@ func rules(c *config.Config) map[lvs.Rule]int {
 	for _, prefix := range c.Masquerade {
 		add(lvs.Masquerade(prefix))
 	}
+	add(syncRules(c.Sync))
 	for _, v := range c.Virtual {
 		if !v.SNAT {
 			continue
@@ -131,7 +138,7 @@ const ftp = 21
 // modules are those that nothing loads by itself. Schedulers and persistence
 // engines are loaded by the kernel when a service names them.
 func modules(c *config.Config) []string {
-	if len(c.Virtual) == 0 {
+	if len(c.Virtual) == 0 && c.Sync == nil {
 		return nil
 	}
 	names := map[string]bool{"ip_vs": true}

@@ -18,12 +18,29 @@ const (
 	cmdSetDest    uint8 = 6
 	cmdDelDest    uint8 = 7
 	cmdGetDest    uint8 = 8
+	cmdNewDaemon  uint8 = 9
+	cmdDelDaemon  uint8 = 10
+	cmdGetDaemon  uint8 = 11
+	cmdGetInfo    uint8 = 15
 )
 
 // Attributes of a command (IPVS_CMD_ATTR_*).
 const (
 	attrService uint16 = 1
 	attrDest    uint16 = 2
+	attrDaemon  uint16 = 3
+)
+
+// Attributes of a sync daemon (IPVS_DAEMON_ATTR_*).
+const (
+	daemonState     uint16 = 1
+	daemonInterface uint16 = 2
+	daemonID        uint16 = 3
+	daemonMaxLen    uint16 = 4
+	daemonGroup     uint16 = 5
+	daemonGroup6    uint16 = 6
+	daemonPort      uint16 = 7
+	daemonTTL       uint16 = 8
 )
 
 // Attributes of a virtual service (IPVS_SVC_ATTR_*).

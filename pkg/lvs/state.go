@@ -18,6 +18,8 @@ type State struct {
 	Services  map[ServiceKey]Service
 	Rules     map[Rule]int // how often each stands there; wanted is once
 	Addresses map[AddressKey]Address
+	Daemons   map[SyncRole]SyncDaemon
+	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
 }
 

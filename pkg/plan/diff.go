@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 type Owned struct {
 	Services  map[lvs.ServiceKey]bool
 	Addresses map[lvs.AddressKey]bool
+	Daemons   map[lvs.SyncRole]bool
 }
 
 // Diff gives the operations that lead from have to want, in the order in which
@@ -26,6 +28,7 @@ type Owned struct {
 //     server if both states have one;
 //   - then addresses: a new one attracts traffic only when its services are
 //     complete, one that goes stops to attract before they go;
+//   - then the sync daemons, the new one before the old one stops;
 //   - last the services, rules and detours that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
@@ -33,7 +36,7 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
-	addAddresses, deleteAddresses := addresses(want.Addresses, have.Addresses, owned.Addresses)
+	addAddresses, deleteAddresses := addresses(want, have.Addresses, owned.Addresses)
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
@@ -44,6 +47,7 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 		shrink,
 		addAddresses,
 		deleteAddresses,
+		daemons(want.Daemons, have.Daemons, owned.Daemons),
 		remove,
 		deleteRules,
 		deleteDetours,
@@ -137,6 +141,13 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 	return append(add, addJumps...), append(remove, deleteRules...)
 }
 
+// Addresses gives the operations on addresses alone, for when all else is known
+// to be as desired.
+func Addresses(want, have lvs.State, owned Owned) []Op {
+	add, remove := addresses(want, have.Addresses, owned.Addresses)
+	return append(add, remove...)
+}
+
 // detours are all lvsd's own: those that nobody wants go.
 func detours(want, have map[lvs.Detour]bool) (add, remove []Op) {
 	for _, d := range slices.SortedFunc(maps.Keys(want), lvs.Detour.Compare) {
@@ -154,19 +165,26 @@ func detours(want, have map[lvs.Detour]bool) (add, remove []Op) {
 
 // addresses leaves an address that is there as it is: its label cannot be
 // changed without taking it away for a moment, and traffic with it.
-func addresses(want, have map[lvs.AddressKey]lvs.Address, owned map[lvs.AddressKey]bool) (add, remove []Op) {
-	for _, key := range slices.SortedFunc(maps.Keys(want), lvs.AddressKey.Compare) {
+func addresses(want lvs.State, have map[lvs.AddressKey]lvs.Address, owned map[lvs.AddressKey]bool) (add, remove []Op) {
+	for _, key := range slices.SortedFunc(maps.Keys(want.Addresses), lvs.AddressKey.Compare) {
 		if _, ok := have[key]; !ok {
-			add = append(add, Address{lvs.Add, want[key]})
+			add = append(add, Address{lvs.Add, want.Addresses[key]})
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(owned), lvs.AddressKey.Compare) {
-		if _, ok := want[key]; ok {
-			continue
-		}
-		if address, ok := have[key]; ok {
-			remove = append(remove, Address{lvs.Delete, address})
+	absent := map[lvs.AddressKey]bool{}
+	for key := range want.Absent {
+		absent[host(key)] = true
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(have), lvs.AddressKey.Compare) {
+		if _, ok := want.Addresses[key]; !ok && (owned[key] || absent[host(key)]) {
+			remove = append(remove, Address{lvs.Delete, have[key]})
 		}
 	}
 	return add, remove
+}
+
+// host is a key without the length of its network's prefix.
+func host(k lvs.AddressKey) lvs.AddressKey {
+	addr := k.Prefix.Addr()
+	return lvs.AddressKey{Interface: k.Interface, Prefix: netip.PrefixFrom(addr, addr.BitLen())}
 }

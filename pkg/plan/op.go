@@ -67,6 +67,19 @@ type Address struct {
 
 func (o Address) String() string { return fmt.Sprintf("%s address %s", o.Verb, o.AddressKey) }
 
+// Daemon starts or stops a sync daemon.
+type Daemon struct {
+	Verb lvs.Verb // Add or Delete
+	lvs.SyncDaemon
+}
+
+func (o Daemon) String() string {
+	if o.Verb == lvs.Delete {
+		return "stop " + o.SyncDaemon.String()
+	}
+	return "start " + o.SyncDaemon.String()
+}
+
 // Detour makes or ends a detour.
 type Detour struct {
 	Verb lvs.Verb

@@ -17,6 +17,9 @@ type Table interface {
 	Apply(context.Context, []lvs.Change) []error
 	Timeouts() (lvs.Timeouts, error)
 	SetTimeouts(lvs.Timeouts) error
+	Daemons() ([]lvs.SyncDaemon, error)
+	StartDaemon(lvs.SyncDaemon) error
+	StopDaemon(lvs.SyncRole) error
 }
 
 // Devices are the addresses of the host's interfaces. Announce tells the
@@ -83,6 +86,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	}
 	errs := []error{
 		k.observeTimeouts(&have),
+		k.observeDaemons(&have),
 		k.observeRules(&have, want.Rules),
 		k.observeDetours(&have),
 		k.observeSysctls(&have, want.Sysctls),
@@ -109,6 +113,18 @@ func (k Kernel) observeTimeouts(have *lvs.State) error {
 		return fmt.Errorf("read the IPVS time-outs: %w", err)
 	}
 	have.Timeouts = timeouts
+	return nil
+}
+
+func (k Kernel) observeDaemons(have *lvs.State) error {
+	daemons, err := k.Table.Daemons()
+	if err != nil {
+		return err
+	}
+	have.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{}
+	for _, d := range daemons {
+		have.Daemons[d.Role] = d
+	}
 	return nil
 }
 
@@ -186,6 +202,11 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 		return k.Detours.AddDetour(op.Detour)
 	case plan.Address:
 		return k.address(op)
+	case plan.Daemon:
+		if op.Verb == lvs.Delete {
+			return k.Table.StopDaemon(op.Role)
+		}
+		return k.Table.StartDaemon(op.SyncDaemon)
 	}
 	return fmt.Errorf("%s: no such operation", op)
 }

@@ -28,6 +28,7 @@ type Ledger struct {
 type entries struct {
 	Services  []lvs.ServiceKey
 	Addresses []lvs.AddressKey
+	Daemons   []lvs.SyncRole
 }
 
 // OpenLedger reads the ledger at path; a file that does not exist is an empty
@@ -36,6 +37,7 @@ func OpenLedger(path string) (*Ledger, error) {
 	l := &Ledger{path: path, owned: plan.Owned{
 		Services:  map[lvs.ServiceKey]bool{},
 		Addresses: map[lvs.AddressKey]bool{},
+		Daemons:   map[lvs.SyncRole]bool{},
 	}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,6 +57,9 @@ func OpenLedger(path string) (*Ledger, error) {
 	for _, k := range e.Addresses {
 		l.owned.Addresses[k] = true
 	}
+	for _, k := range e.Daemons {
+		l.owned.Daemons[k] = true
+	}
 	return l, nil
 }
 
@@ -69,6 +74,9 @@ func (l *Ledger) claim(want lvs.State, ops []plan.Op) error {
 	for _, op := range ops {
 		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add {
 			set(l, l.owned.Addresses, a.AddressKey)
+		}
+		if d, ok := op.(plan.Daemon); ok && d.Verb == lvs.Add {
+			set(l, l.owned.Daemons, d.Role)
 		}
 	}
 	return l.save()
@@ -86,6 +94,10 @@ func (l *Ledger) release(done []plan.Op) error {
 		case plan.Address:
 			if op.Verb == lvs.Delete {
 				unset(l, l.owned.Addresses, op.AddressKey)
+			}
+		case plan.Daemon:
+			if op.Verb == lvs.Delete {
+				unset(l, l.owned.Daemons, op.Role)
 			}
 		}
 	}
@@ -132,6 +144,7 @@ func (l *Ledger) save() error {
 	data, err := json.Marshal(entries{
 		Services:  slices.SortedFunc(maps.Keys(l.owned.Services), lvs.ServiceKey.Compare),
 		Addresses: slices.SortedFunc(maps.Keys(l.owned.Addresses), lvs.AddressKey.Compare),
+		Daemons:   slices.Sorted(maps.Keys(l.owned.Daemons)),
 	})
 	if err != nil {
 		return fmt.Errorf("write the owned keys: %w", err)

@@ -24,9 +24,11 @@ import (
 // there are no services if the table could not be read.
 type Desire func(observed lvs.State) lvs.State
 
-// Goal is what the rounds lead to.
+// Goal is what the rounds lead to. Addresses is the part of Desire that Readdress
+// needs; nil gives up Readdress.
 type Goal struct {
 	Desire    Desire
+	Addresses func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
 	Resync    time.Duration // longest time between two rounds
 	Unmanaged bool          // services that nobody wants are removed, whoever made them
 }
@@ -47,6 +49,8 @@ type Round struct {
 	Results  []Result
 	Deferred []plan.Op // what waits: for its back-off, or for another operation to succeed
 	Err      error     // what could not be read or remembered
+
+	lane int // number of the lane's last change before the observation
 }
 
 // OK tells whether the kernel is as desired after the round.
@@ -97,8 +101,12 @@ type Reconciler struct {
 	kick   chan struct{}
 	after  func(Round) // called after each round
 
+	lane     lane
+	complete atomic.Int64 // number of the goal whose services are all there
+
 	mu      sync.Mutex
 	goal    Goal
+	aimed   int64        // number of the goal
 	waiters []chan Round // for the first round that leads to the goal
 
 	retry   backoff
@@ -110,7 +118,9 @@ type Reconciler struct {
 
 // New makes a reconciler that has done nothing yet.
 func New(k Kernel, l *Ledger, log *slog.Logger, g Goal) *Reconciler {
-	r := &Reconciler{kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), after: func(Round) {}, retry: backoff{}, goal: g}
+	r := &Reconciler{
+		kernel: k, ledger: l, log: log, kick: make(chan struct{}, 1), after: func(Round) {}, retry: backoff{}, goal: g, aimed: 1,
+	}
 	r.drift.Store(&Drift{})
 	return r
 }
@@ -125,6 +135,7 @@ func (r *Reconciler) Aim(g Goal) <-chan Round {
 	first := make(chan Round, 1)
 	r.mu.Lock()
 	r.goal = g
+	r.aimed++
 	r.waiters = append(r.waiters, first)
 	r.mu.Unlock()
 	r.Kick()
@@ -192,32 +203,33 @@ func (r *Reconciler) Plan() Round {
 // Round observes, plans and applies once.
 func (r *Reconciler) Round(ctx context.Context) Round {
 	r.mu.Lock()
-	goal, waiters := r.goal, r.waiters
+	goal, aimed, waiters := r.goal, r.aimed, r.waiters
 	r.waiters = nil
 	r.mu.Unlock()
-	round := r.round(ctx, goal)
+	round := r.round(ctx, goal, aimed)
 	for _, w := range waiters {
 		w <- round
 	}
 	return round
 }
 
-func (r *Reconciler) round(ctx context.Context, goal Goal) Round {
+func (r *Reconciler) round(ctx context.Context, goal Goal, aimed int64) Round {
 	round := r.look(goal)
 	r.reading = r.reading.after(round.Err)
 	ops := make([]plan.Op, 0, len(round.Results))
 	for _, result := range round.Results {
 		ops = append(ops, result.Op)
 	}
-	if err := r.ledger.claim(round.Want, ops); err != nil {
+	if err := r.lane.do(func() error { return r.ledger.claim(round.Want, ops) }); err != nil {
 		round.Err = errors.Join(round.Err, err)
 	}
 	r.retry.keep(ops)
 	r.apply(ctx, &round, ops)
 	r.markDrift(&round)
-	if err := r.ledger.release(done(round.Results)); err != nil {
+	if err := r.lane.do(func() error { return r.ledger.release(done(round.Results)) }); err != nil {
 		round.Err = errors.Join(round.Err, err)
 	}
+	r.completed(aimed, round)
 	round.Took = time.Since(round.Start)
 	r.report(round)
 	r.remember(round)
@@ -238,7 +250,7 @@ func (r Round) remains() *Round {
 
 // look observes and plans.
 func (r *Reconciler) look(goal Goal) Round {
-	round := Round{Start: time.Now()}
+	round := Round{Start: time.Now(), lane: r.lane.number()}
 	host, err := r.kernel.host()
 	if err != nil {
 		round.Err = err
@@ -248,10 +260,7 @@ func (r *Reconciler) look(goal Goal) Round {
 	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
 	round.Err = errors.Join(errTable, round.Err)
-	if round.Err == nil {
-		r.ledger.prune(round.Want, round.Have)
-	}
-	owned := r.ledger.owned
+	owned := r.lane.owned(r.ledger, round)
 	if goal.Unmanaged {
 		owned.Services = keys(round.Have.Services)
 	}
@@ -269,9 +278,10 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 	for len(ops) > 0 && ctx.Err() == nil {
 		batch := leading(ops)
 		ops = ops[len(batch):]
+		leave := r.lane.enter(batch)
 		var due []plan.Op
 		for _, op := range batch {
-			if r.retry.waits(op) || failed.hold(op, round.Want) {
+			if r.retry.waits(op) || failed.hold(op, round.Want) || r.lane.outdated(op, round) {
 				round.Deferred = append(round.Deferred, op)
 				continue
 			}
@@ -282,6 +292,7 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 			failed.note(due[i], err)
 			round.Results = append(round.Results, Result{Op: due[i], Err: err})
 		}
+		leave()
 	}
 	round.Deferred = append(round.Deferred, ops...)
 }
@@ -380,7 +391,7 @@ func (r *Reconciler) remember(round Round) {
 
 // everything owns the whole of a state.
 func everything(s lvs.State) plan.Owned {
-	return plan.Owned{Services: keys(s.Services), Addresses: keys(s.Addresses)}
+	return plan.Owned{Services: keys(s.Services), Addresses: keys(s.Addresses), Daemons: keys(s.Daemons)}
 }
 
 func keys[K comparable, V any](m map[K]V) map[K]bool {

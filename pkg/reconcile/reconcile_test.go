@@ -450,3 +450,51 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// A change of role does not wait for a round, adds addresses only where the
+// services are complete, and a round that began before does not undo it.
+func TestReaddress(t *testing.T) {
+	m := newMachine(t)
+	active := everything(server("10.0.0.2:80", 1))
+	standby := everything(server("10.0.0.2:80", 1))
+	standby.Addresses, standby.Absent = nil, map[lvs.AddressKey]bool{vip: true}
+	m.want = standby
+	goal := m.goal()
+	goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State {
+		return lvs.State{Addresses: m.want.Addresses, Absent: m.want.Absent}
+	}
+	m.Aim(goal)
+	carried := func() bool {
+		t.Helper()
+		list, err := m.devices.Addresses()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ok := list[vip]
+		return ok
+	}
+
+	m.want = active
+	m.Readdress(t.Context())
+	if carried() {
+		t.Error("the VIP came before the services")
+	}
+	m.want = standby
+	m.ok()
+	m.want = active
+	m.Readdress(t.Context())
+	if !carried() || len(m.devices.Announced()) != 1 {
+		t.Errorf("the VIP is there: %t, and was announced %d times, want 1", carried(), len(m.devices.Announced()))
+	}
+	m.want = standby
+	m.Readdress(t.Context())
+	if carried() {
+		t.Error("the VIP is still there")
+	}
+	if err := m.devices.Add(lvs.Address{AddressKey: vip}); err != nil {
+		t.Fatal(err)
+	}
+	if r := m.ok(); carried() || r.Drift() != 1 {
+		t.Errorf("somebody else's VIP is there: %t, drift %d, want 1", carried(), r.Drift())
+	}
+}

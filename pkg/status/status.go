@@ -26,6 +26,7 @@ type Status struct {
 	Services []Service `json:"services"` // those of the configuration by name, then the kernel's others
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
+	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
 	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
@@ -125,7 +126,8 @@ func Build(c *config.Config, o Observed) Status {
 		Director: c.Director.Name,
 		Services: []Service{},
 		Helpers:  helpers(c, kernel),
-		VIPs:     vips(c, o.Addresses),
+		VIPs:     presence(c.Addresses, o.Addresses),
+		VRRP:     instances(c, o.Addresses),
 		Warnings: Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
@@ -153,6 +155,11 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 	for _, a := range c.Addresses {
 		carried[a.Prefix.Addr()] = true
 	}
+	for _, v := range c.VRRP {
+		for _, a := range v.VIPs {
+			carried[a.Prefix.Addr()] = true
+		}
+	}
 	warnings := []string{}
 	for _, v := range c.Virtual {
 		told := map[netip.Addr]bool{}
@@ -161,21 +168,12 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 			if key.Mark == 0 && !carried[vip] && !told[vip] {
 				told[vip] = true
 				warnings = append(warnings, fmt.Sprintf(
-					"virtual %s: no interface carries %s and [vip] does not add it, so no packet for it arrives here",
+					"virtual %s: no interface carries %s and neither [vip] nor [vrrp] adds it, so no packet for it arrives here",
 					v.Name, vip))
 			}
 		}
 	}
 	return warnings
-}
-
-func vips(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []VIP {
-	list := []VIP{}
-	for _, a := range c.Addresses {
-		_, present := addresses[a.AddressKey]
-		list = append(list, VIP{Address: a.Prefix, Interface: a.Interface, Present: present})
-	}
-	return list
 }
 
 func service(v config.Virtual, have lvs.Service, present bool, o Observed) Service {

@@ -194,7 +194,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestWarnings(t *testing.T) {
-	const why = " and [vip] does not add it, so no packet for it arrives here"
+	const why = " and neither [vip] nor [vrrp] adds it, so no packet for it arrives here"
 	web := virtual("web", nil, web4, web6, dns)
 	for _, test := range []struct {
 		name   string
@@ -249,6 +249,10 @@ func schema(t reflect.Type, path string) []string {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, schema(f.Type, path)...)
+			continue
+		}
 		names = append(names, schema(f.Type, path+"."+f.Tag.Get("json"))...)
 	}
 	return names

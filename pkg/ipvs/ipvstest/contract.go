@@ -22,6 +22,9 @@ type Table interface {
 	Apply(context.Context, []lvs.Change) []error
 	Timeouts() (lvs.Timeouts, error)
 	SetTimeouts(lvs.Timeouts) error
+	Daemons() ([]lvs.SyncDaemon, error)
+	StartDaemon(lvs.SyncDaemon) error
+	StopDaemon(lvs.SyncRole) error
 }
 
 var _ Table = (*Kernel)(nil)
@@ -38,6 +41,7 @@ func Contract(t *testing.T, open func(*testing.T) Table, lacks func(scheduler st
 	t.Run("many failures", func(t *testing.T) { manyFailures(t, open(t)) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, open(t)) })
 	t.Run("stats", func(t *testing.T) { stats(t, open(t)) })
+	t.Run("daemons", func(t *testing.T) { daemons(t, open(t)) })
 	t.Run("timeouts", func(t *testing.T) { timeouts(t, open(t)) })
 }
 

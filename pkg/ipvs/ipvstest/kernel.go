@@ -28,6 +28,7 @@ type Kernel struct {
 	services map[lvs.ServiceKey]service
 	stats    map[lvs.ServiceKey]lvs.ServiceStats
 	timeouts lvs.Timeouts
+	daemons  map[lvs.SyncRole]lvs.SyncDaemon
 	ops      []Op
 }
 
@@ -41,6 +42,7 @@ func New() *Kernel {
 	return &Kernel{
 		services: make(map[lvs.ServiceKey]service),
 		stats:    make(map[lvs.ServiceKey]lvs.ServiceStats),
+		daemons:  make(map[lvs.SyncRole]lvs.SyncDaemon),
 		timeouts: lvs.Timeouts{TCP: 15 * time.Minute, TCPFin: 2 * time.Minute, UDP: 5 * time.Minute},
 	}
 }

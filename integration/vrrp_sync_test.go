@@ -1,0 +1,217 @@
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lvsd/lvsd/hack/lab"
+	"github.com/lvsd/lvsd/hack/lab/labtest"
+)
+
+// echoTCP is where the real servers answer lines.
+const echoTCP = 7000
+
+// connections is how many long connections a test keeps.
+const connections = 200
+
+// long are connections that stay open and are used all the time.
+type long struct {
+	conns []net.Conn
+}
+
+func dialLong(t *testing.T, from *lab.Host, to netip.Addr, n int) *long {
+	t.Helper()
+	l := &long{}
+	for range n {
+		c := labtest.Must(from.Dial(t.Context(), "tcp", netip.AddrPortFrom(to, echoTCP).String()))(t)
+		t.Cleanup(func() { c.Close() })
+		l.conns = append(l.conns, c)
+	}
+	return l
+}
+
+// ask sends a line over each connection and tells how many answers came.
+func (l *long) ask(line string, within time.Duration) int {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	alive := 0
+	for _, c := range l.conns {
+		wg.Go(func() {
+			_ = c.SetDeadline(time.Now().Add(within))
+			if _, err := fmt.Fprintln(c, line); err != nil {
+				return
+			}
+			answer, err := bufio.NewReader(c).ReadString('\n')
+			if err == nil && strings.HasSuffix(strings.TrimSpace(answer), line) {
+				mu.Lock()
+				alive++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return alive
+}
+
+// wiring is a way of forwarding with all that it needs.
+type wiring struct {
+	name     string
+	topology lab.Topology
+	vips     string
+	method   string
+	real     string // the real servers' network
+	sync     string // interface of the sync daemon
+	peer     [2]string
+}
+
+var wirings = []wiring{
+	{
+		name: "dr", topology: lab.Topology{Directors: 2}, vips: `"10.0.1.200/32"`, method: "dr", real: "10.0.1",
+		sync: "eth0", peer: [2]string{"10.0.1.32", "10.0.1.31"},
+	},
+	{
+		name: "nat", topology: lab.Topology{Directors: 2, BehindDirector: true},
+		vips:   `"10.0.1.200/32", { address = "10.0.2.254/24", interface = "eth1" }`,
+		method: "nat", real: "10.0.2", sync: "eth1", peer: [2]string{"10.0.2.32", "10.0.2.31"},
+	},
+}
+
+func (w wiring) config(i int) string {
+	return fmt.Sprintf(`[director]
+
+[vrrp.front]
+interface = "eth0"
+id = 51
+vips = [%s]
+priority = %d
+interval = "100ms"
+
+[sync]
+interface = %q
+id = 51
+peers = [%q]
+
+[virtual.echo]
+vip = "%s:%d"
+forwarding = %q
+scheduler = "rr"
+real.rs1 = "%s.101"
+real.rs2 = "%s.102"
+`, w.vips, 150-50*i, w.sync, w.peer[i], lab.VIP4, echoTCP, w.method, w.real, w.real)
+}
+
+func (w wiring) build(t *testing.T) *lab.Lab {
+	t.Helper()
+	l := labtest.New(t, w.topology)
+	for _, name := range []string{"rs1", "rs2"} {
+		h := l.Host(name)
+		if w.method == "dr" {
+			labtest.NoError(t, h.TakeVIP(lab.VIP4))
+		} else {
+			labtest.Run(t, h, "ip", "route", "replace", "default", "via", "10.0.2.254")
+		}
+		labtest.Must(h.TCPEcho(fmt.Sprintf(":%d", echoTCP)))(t)
+	}
+	return l
+}
+
+// Connections that are in use survive the death of the director that has opened
+// them, and the way back.
+func TestConnectionsSurvive(t *testing.T) {
+	for _, w := range wirings {
+		t.Run(w.name, func(t *testing.T) {
+			l := w.build(t)
+			one := startPlain(t, l.Host("lb1"), w.config(0))
+			two := startPlain(t, l.Host("lb2"), w.config(1))
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("lb1:\n%s\nlb2:\n%s", one.log, two.log)
+				}
+			})
+			one.becomes("active", true)
+			two.becomes("backup", false)
+			eventually(t, "the master sends", func() bool { return daemonRuns(t, one.host, "master") })
+			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
+
+			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
+			for i := range 3 {
+				if n := clients.ask(fmt.Sprint("before ", i), 10*time.Second); n != connections {
+					t.Fatalf("%d of %d connections work", n, connections)
+				}
+			}
+			eventually(t, "the standby has the connections", func() bool { return held(t, two.host) >= connections })
+
+			labtest.NoError(t, one.host.Unplug("eth0", true))
+			one.cmd.Kill()
+			two.becomes("active", true)
+			if n := clients.ask("after", 20*time.Second); n != connections {
+				t.Errorf("%d of %d connections survive the death of their director", n, connections)
+			}
+			eventually(t, "the other one has become the master", func() bool { return daemonRuns(t, two.host, "master") })
+
+			// It comes back as a host that has booted anew: without the VIP.
+			for _, vip := range []string{"10.0.1.200/32 dev eth0", "10.0.2.254/24 dev eth1"} {
+				_, _ = one.host.Run(t.Context(), "ip", append([]string{"address", "del"}, strings.Fields(vip)...)...)
+			}
+			labtest.NoError(t, one.host.Unplug("eth0", false))
+			one.start()
+			one.becomes("active", true)
+			two.becomes("backup", false)
+			if n := clients.ask("back again", 20*time.Second); n != connections {
+				t.Errorf("%d of %d connections survive the way back", n, connections)
+			}
+		})
+	}
+}
+
+func daemonRuns(t *testing.T, h *lab.Host, role string) bool {
+	t.Helper()
+	return strings.Contains(labtest.Run(t, h, "ipvsadm", "-l", "--daemon"), role+" sync daemon")
+}
+
+// held is how many established connections a host's kernel has.
+func held(t *testing.T, h *lab.Host) int {
+	t.Helper()
+	return strings.Count(labtest.Run(t, h, "ipvsadm", "-Lnc"), "ESTABLISHED")
+}
+
+// The kernel never sends idle connections to a standby that starts late. A push
+// does: without it none of them survives, with it all do.
+func TestIdleConnectionsArePushed(t *testing.T) {
+	w := wirings[0]
+	for _, push := range []bool{false, true} {
+		t.Run(fmt.Sprintf("push %t", push), func(t *testing.T) {
+			l := w.build(t)
+			// Without this a connection that nobody knows is balanced anew, and the wrong real
+			// server resets it.
+			strict := func(config string) string { return strings.Replace(config, "peers", "sloppy = false\npeers", 1) }
+			one := startPlain(t, l.Host("lb1"), strict(w.config(0)))
+			one.becomes("active", true)
+			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
+			if n := clients.ask("before", 10*time.Second); n != connections {
+				t.Fatalf("%d of %d connections work", n, connections)
+			}
+			two := startPlain(t, l.Host("lb2"), strict(w.config(1)))
+			two.becomes("backup", false)
+			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
+			want := 0
+			if push {
+				one.run("sync", "push")
+				want = connections
+				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) == connections })
+			}
+			labtest.NoError(t, one.host.Unplug("eth0", true))
+			one.cmd.Kill()
+			two.becomes("active", true)
+			if n := clients.ask("after", 5*time.Second); n != want {
+				t.Errorf("%d of %d idle connections survive, want %d", n, connections, want)
+			}
+		})
+	}
+}

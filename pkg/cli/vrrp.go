@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
+)
+
+func newFailover(p *paths) *cobra.Command {
+	return &cobra.Command{
+		Use:   "failover [INSTANCE]",
+		Short: "Hand the VIPs over to another director",
+		Long: `Hand a VRRP instance over to another director, or all in which this one is active.
+It serves until the other one does, and does not take over again by itself as long
+as that one lives. If there is no other one it stays active.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.director().Failover(cmd.Context(), strings.Join(args, ""))
+		},
+	}
+}
+
+func newRole(p *paths) *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "role " + strings.Join(lvs.Roles, "|"),
+		Short: "Tell the director its role, where others decide it",
+		Long: `Set the role of VRRP instances with role = "external": for Pacemaker, keepalived's
+notify scripts and others. The command returns when the VIPs have followed.`,
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: lvs.Roles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			role, err := lvs.ParseRole(args[0])
+			if err != nil {
+				return err
+			}
+			return p.director().SetRole(cmd.Context(), name, role)
+		},
+	}
+	c.Flags().StringVarP(&name, "instance", "i", "", "the `INSTANCE`; all external ones if it is left out")
+	return c
+}
+
+func newSync(p *paths) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sync",
+		Short: "Connections that the standby knows of",
+		Args:  noArgs,
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "push",
+		Short: "Send all connections to the standby",
+		Long: `Send every connection and every persistence template of the active director to the
+standby, in the messages of the kernel's sync daemon. The kernel itself sends a
+connection only when packets of it pass, so a standby that has started late does
+not know of idle ones.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := p.director().PushConnections(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.env.Out, "%s sent\n", count(n, "connection"))
+			return err
+		},
+	})
+	return c
+}
+
+func printVRRP(b *strings.Builder, now time.Time, list []status.VRRP) {
+	for _, v := range list {
+		fmt.Fprintf(b, "vrrp %s on %s: %s", v.Name, v.Interface, strings.ToUpper(v.State))
+		if !v.Since.IsZero() {
+			fmt.Fprintf(b, " for %s", since(now, v.Since))
+		}
+		if v.Fault != "" {
+			fmt.Fprintf(b, " (%s)", v.Fault)
+		}
+		if !v.External {
+			fmt.Fprintf(b, ", id %d, priority %d, sent %d, received %d", v.ID, v.Priority, v.Sent, v.Received)
+		}
+		if v.Peer.IsValid() {
+			fmt.Fprintf(b, ", peer %s of priority %d heard %s ago", v.Peer, v.PeerPriority, since(now, v.Heard))
+		}
+		b.WriteString("\n")
+		for _, reason := range slices.Sorted(maps.Keys(v.Refused)) {
+			fmt.Fprintf(b, "  refused %d: %s\n", v.Refused[reason], reason)
+		}
+		for _, vip := range v.VIPs {
+			fmt.Fprintf(b, "  vip %s on %s: %s\n", vip.Address, vip.Interface, presence(v.Role, vip.Present))
+		}
+	}
+}
+
+// presence says in capitals what should not be.
+func presence(role lvs.Role, present bool) string {
+	switch {
+	case present && (role == lvs.Active || role == lvs.Undecided):
+		return "present"
+	case present:
+		return "PRESENT, but not active"
+	case role == lvs.Active:
+		return "MISSING"
+	}
+	return "not here"
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// Sync is the table [sync]: the kernel's sync daemon, which tells the other
+// directors of connections.
+type Sync struct {
+	Mode       SyncMode
+	Daemon     lvs.SyncDaemon // its role follows from the mode
+	Peers      []netip.Addr   // from whom messages are let in; none: from everybody
+	Threshold  int64          // packets before a connection is sent first
+	Period     int64          // and packets between two times
+	Refresh    time.Duration  // 0: by packets alone
+	Retries    int64
+	Ports      int64
+	Persist    bool // only persistence templates and what they do not cover
+	Queue      int64
+	Sloppy     bool // take connections of which nobody told over, too
+	BackupOnly bool // forward nothing while a backup
+}
+
+// SyncMode is which sync daemons run.
+type SyncMode string
+
+// The modes.
+const (
+	SyncFollow SyncMode = "follow" // a master where active in an instance, a backup where not
+	SyncBoth   SyncMode = "both"
+	SyncMaster SyncMode = "master"
+	SyncBackup SyncMode = "backup"
+)
+
+type rawSync struct {
+	at
+	Interface  text              `toml:"interface"`
+	ID         number            `toml:"id"`
+	Mode       text              `toml:"mode"`
+	Peers      list[text, *text] `toml:"peers"`
+	Group      text              `toml:"group"`
+	Port       number            `toml:"port"`
+	MaxLen     number            `toml:"maxlen"`
+	TTL        number            `toml:"ttl"`
+	Threshold  number            `toml:"threshold"`
+	Period     number            `toml:"period"`
+	Refresh    duration          `toml:"refresh"`
+	Retries    number            `toml:"retries"`
+	Ports      number            `toml:"ports"`
+	Persist    boolean           `toml:"persistent_only"`
+	Queue      number            `toml:"queue"`
+	Sloppy     boolean           `toml:"sloppy"`
+	BackupOnly boolean           `toml:"backup_only"`
+}
+
+func (r *rawSync) decode(p *problems, n *node) { decodeTable(p, n, r, "a table [sync]") }
+
+// sync reads [sync]; nil if there is none.
+func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
+	if !raw.given() || raw.bad {
+		return nil
+	}
+	s := &Sync{
+		Mode:       SyncFollow,
+		Daemon:     c.syncDaemon(raw),
+		Threshold:  raw.Threshold.in(&c.problems, "threshold", 1, math.MaxInt32-1, 3),
+		Refresh:    raw.Refresh.in(&c.problems, "refresh", 0, time.Hour, 0),
+		Retries:    raw.Retries.in(&c.problems, "retries", 0, 3, 0),
+		Ports:      raw.Ports.in(&c.problems, "ports", 1, 16, 1),
+		Persist:    raw.Persist.value,
+		Queue:      raw.Queue.in(&c.problems, "queue", 0, math.MaxInt32, 0),
+		Sloppy:     raw.Sloppy.or(true),
+		BackupOnly: raw.BackupOnly.value,
+	}
+	s.Period = raw.Period.in(&c.problems, "period", 0, math.MaxInt32, max(50, s.Threshold+1))
+	if raw.Period.ok() && s.Period != 0 && s.Period <= s.Threshold {
+		c.add(raw.Period.pos, fmt.Sprintf("0 or more than the threshold of %d", s.Threshold), "period %d is too short", s.Period)
+	}
+	modes := []string{"follow", "both", "master", "backup"}
+	if m, ok := choose(&c.problems, &raw.Mode, "mode", modes, word(SyncFollow, SyncBoth, SyncMaster, SyncBackup)); ok {
+		s.Mode = m
+	}
+	if s.Mode == SyncFollow && len(instances) == 0 && !raw.Mode.bad {
+		c.add(raw.pos, `a table [vrrp.NAME], or mode = "both", "master" or "backup"`, "no VRRP instance says what the sync daemon follows")
+	}
+	if s.BackupOnly && s.Mode == SyncBoth {
+		c.add(raw.BackupOnly.pos, `backup_only with mode = "follow"`, "a director that is always a backup too would forward nothing")
+	}
+	s.Peers = c.peers(&raw.Peers, lvs.FamilyOf(s.Daemon.Target().Addr()))
+	return s
+}
+
+func (c *checker) syncDaemon(raw *rawSync) lvs.SyncDaemon {
+	d := lvs.SyncDaemon{
+		Interface: c.needDevice(&raw.Interface, raw.pos, "sync"),
+		ID:        uint8(raw.ID.in(&c.problems, "id", 0, math.MaxUint8, 0)),
+		MaxLen:    uint16(raw.MaxLen.in(&c.problems, "maxlen", 100, 65507, 0)),
+		Port:      uint16(raw.Port.in(&c.problems, "port", 1, math.MaxUint16, int64(lvs.SyncPort))),
+		TTL:       uint8(raw.TTL.in(&c.problems, "ttl", 1, math.MaxUint8, 1)),
+		Group:     lvs.SyncGroup,
+	}
+	if !raw.Group.ok() {
+		return d
+	}
+	group, err := netip.ParseAddr(raw.Group.value)
+	if err != nil || !group.IsMulticast() || group.Zone() != "" {
+		c.add(raw.Group.pos, "a multicast address", "%q is none", raw.Group.value)
+		return d
+	}
+	d.Group = group
+	return d
+}
+
+// mixed refuses what the kernel cannot send: a real server of another family
+// than its service excludes the sync daemon.
+func (c *checker) mixed(raw *rawSync, services []Virtual) {
+	if !raw.given() {
+		return
+	}
+	for _, v := range services {
+		for _, r := range append(v.Real[:len(v.Real):len(v.Real)], v.Fallback...) {
+			if len(v.Keys) > 0 && lvs.FamilyOf(r.Address) != v.Keys[0].Family() {
+				c.add(raw.pos, "no [sync], or real servers of their services' families",
+					"virtual.%s tunnels to %s, which is of another family: the kernel has no sync daemon beside such a server", v.Name, r.Address)
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,438 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
+	"github.com/lvsd/lvsd/pkg/vrrp"
+)
+
+// roles are the director's parts in the VRRP instances: what the routers have
+// elected, and what others have decided.
+type roles struct {
+	log     *slog.Logger
+	devices announcer
+	changed chan struct{} // capacity 1
+	quorum  func(virtual string) error
+	tasks   sync.WaitGroup
+
+	mu        sync.Mutex
+	started   bool
+	stopped   bool
+	instances []config.VRRP
+	routers   map[string]*member
+	external  map[string]lvs.Role
+}
+
+// announcer tells the neighbours where an address is.
+type announcer interface{ Announce(lvs.Address) error }
+
+// member is a router at work: a group of instances, or one alone.
+type member struct {
+	*vrrp.Router
+	names    []string
+	tracking *tracking
+	stop     context.CancelFunc
+	done     chan struct{}
+}
+
+func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *roles {
+	return &roles{
+		log:       log,
+		devices:   devices,
+		changed:   make(chan struct{}, 1),
+		quorum:    always,
+		instances: instances,
+		routers:   map[string]*member{},
+		external:  map[string]lvs.Role{},
+	}
+}
+
+// signal says that a role may have changed. It never blocks.
+func (r *roles) signal() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// current are the roles by instance.
+func (r *roles) current() map[string]lvs.Role {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]lvs.Role{}
+	for _, v := range r.instances {
+		if v.External {
+			all[v.Name] = r.external[v.Name]
+		}
+		if r.stopped {
+			all[v.Name] = lvs.Standby
+		}
+	}
+	for _, router := range r.routers {
+		for _, s := range router.Statuses() {
+			all[s.Name] = s.Role
+		}
+	}
+	return all
+}
+
+// follow calls readdress whenever a role may have changed, until the context
+// ends.
+func (r *roles) follow(ctx context.Context, readdress func(context.Context)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.changed:
+			readdress(ctx)
+		}
+	}
+}
+
+// start begins the elections: the services are complete.
+func (r *roles) start() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started = true
+	r.configure()
+}
+
+// set puts other instances in the place of those before.
+func (r *roles) set(instances []config.VRRP) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.instances = instances
+	if r.started && !r.stopped {
+		r.configure()
+	}
+}
+
+// configure starts, changes and stops routers. The caller holds mu.
+func (r *roles) configure() {
+	groups := groups(r.instances)
+	if len(groups) > 0 {
+		// One more than there are processors: however many are busy with a large table,
+		// the system then still shares the machine fairly with the routers.
+		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	}
+	for key, old := range r.routers {
+		if !slices.Equal(old.names, names(groups[key])) {
+			old.tracking.end()
+			old.stop()
+			delete(r.routers, key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		if router := r.routers[key]; router != nil {
+			router.tracking.end()
+			router.Update(groups[key])
+			router.tracking = r.track(router, r.instances)
+			continue
+		}
+		router, err := r.run(groups[key])
+		if err != nil {
+			r.log.Error("VRRP not started", "instances", names(groups[key]), "err", err)
+			continue
+		}
+		router.tracking = r.track(router, r.instances)
+		r.routers[key] = router
+	}
+}
+
+func (r *roles) run(instances []vrrp.Instance) (*member, error) {
+	router, err := vrrp.NewRouter(instances, r.signal)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	at := &member{Router: router, names: names(instances), stop: stop, done: make(chan struct{})}
+	r.tasks.Go(func() {
+		defer close(at.done)
+		at.Run(ctx)
+	})
+	r.tasks.Go(func() { r.listen(at) })
+	return at, nil
+}
+
+// stop ends the elections and waits until the successors serve, or until there
+// are none. After it the director has no part in any instance.
+func (r *roles) stop() {
+	r.mu.Lock()
+	for _, router := range r.routers {
+		router.tracking.end()
+		router.stop()
+	}
+	r.mu.Unlock()
+	r.tasks.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	r.routers = map[string]*member{}
+}
+
+// recheck lets the routers look at their interfaces again.
+func (r *roles) recheck() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, router := range r.routers {
+		router.Recheck()
+	}
+}
+
+// listen logs a router's events and tells the neighbours who is active.
+func (r *roles) listen(router *member) {
+	var announcing sync.WaitGroup
+	defer announcing.Wait()
+	refresh := r.refresh(router, &announcing)
+	for {
+		select {
+		case <-router.done:
+			for len(router.Events()) > 0 {
+				r.report(<-router.Events())
+			}
+			return
+		case e := <-router.Events():
+			r.report(e)
+			if e.Kind == vrrp.SplitBrain || e.Kind == vrrp.Changed && e.State == vrrp.Active {
+				announcing.Go(func() { r.announceAgain(router, e.Instance) })
+			}
+			if e.Kind == vrrp.Changed && e.State == vrrp.Active {
+				refresh(e.Instance)
+			}
+		}
+	}
+}
+
+func (r *roles) report(e vrrp.Event) {
+	level, text := slog.LevelWarn, "VRRP warning"
+	args := []any{"vrrp", e.Instance}
+	if e.Kind == vrrp.Changed {
+		level, text = slog.LevelInfo, "VRRP state"
+		args = append(args, "from", e.Old, "to", e.State)
+	} else {
+		args = append(args, "kind", e.Kind)
+	}
+	if e.Source.IsValid() {
+		args = append(args, "source", e.Source)
+	}
+	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
+}
+
+// announcements are when a new active director tells the neighbours again, after
+// the first time with the addresses: a switch or a host may miss one, and who was
+// active before answers for the addresses a moment longer.
+var announcements = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second, 5 * time.Second}
+
+func (r *roles) announceAgain(router *member, name string) {
+	start := time.Now()
+	for _, after := range announcements {
+		if !sleep(router, time.Until(start.Add(after))) || !r.announce(name) {
+			return
+		}
+	}
+}
+
+// refresh gives a function that announces an instance from time to time from now
+// on, once.
+func (r *roles) refresh(router *member, tasks *sync.WaitGroup) func(name string) {
+	begun := map[string]bool{}
+	return func(name string) {
+		if begun[name] || r.instance(name).Refresh == 0 {
+			return
+		}
+		begun[name] = true
+		tasks.Go(func() {
+			for {
+				pause := r.instance(name).Refresh
+				if pause == 0 {
+					pause = time.Minute // a reload may bring it back
+				}
+				if !sleep(router, pause) {
+					return
+				}
+				r.announce(name)
+			}
+		})
+	}
+}
+
+// sleep waits, and tells whether the router still runs after it.
+func sleep(router *member, d time.Duration) bool {
+	select {
+	case <-router.done:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// announce tells the neighbours where the VIPs of an instance are, if they are
+// here. What cannot be said now is said the next time.
+func (r *roles) announce(name string) bool {
+	if r.current()[name] != lvs.Active {
+		return false
+	}
+	for _, a := range r.instance(name).VIPs {
+		if err := r.devices.Announce(a); err != nil {
+			r.log.Debug("address not announced", "vip", a.AddressKey, "err", err)
+		}
+	}
+	return true
+}
+
+func (r *roles) instance(name string) config.VRRP {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.instances {
+		if v.Name == name {
+			return v
+		}
+	}
+	return config.VRRP{}
+}
+
+// failover hands an instance over by hand, or all in which the director is
+// active if the name is "".
+func (r *roles) failover(ctx context.Context, name string) error {
+	r.mu.Lock()
+	routers := slices.Collect(maps.Values(r.routers))
+	r.mu.Unlock()
+	err := fmt.Errorf("hand over: %w in any VRRP instance", vrrp.ErrNotActive)
+	if name != "" {
+		err = fmt.Errorf("hand over: no VRRP instance %s takes part in an election", name)
+	}
+	for _, router := range routers {
+		if name != "" && !slices.Contains(router.names, name) {
+			continue
+		}
+		yielded := router.Yield(ctx)
+		if name != "" {
+			return yielded
+		}
+		if yielded == nil {
+			err = nil
+		}
+	}
+	return err
+}
+
+// decide sets the role of external instances: of one, or of all if the name
+// is "".
+func (r *roles) decide(name string, role lvs.Role) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := false
+	for _, v := range r.instances {
+		if v.External && (name == "" || name == v.Name) {
+			r.external[v.Name], found = role, true
+			r.log.Info("VRRP role decided elsewhere", "vrrp", v.Name, "role", role)
+		}
+	}
+	if !found {
+		return fmt.Errorf("set the role: no VRRP instance %s with role = \"external\"", name)
+	}
+	r.signal()
+	return nil
+}
+
+func names(instances []vrrp.Instance) []string {
+	var all []string
+	for _, i := range instances {
+		all = append(all, i.Name)
+	}
+	return all
+}
+
+// groups are the instances that move together, by the group's name or their own.
+func groups(all []config.VRRP) map[string][]vrrp.Instance {
+	var vips []netip.Addr
+	for _, v := range all {
+		for _, a := range v.VIPs {
+			vips = append(vips, a.Prefix.Addr())
+		}
+	}
+	groups := map[string][]vrrp.Instance{}
+	for _, v := range all {
+		key := "group " + v.Group
+		if v.Group == "" {
+			key = "instance " + v.Name
+		}
+		if !v.External {
+			groups[key] = append(groups[key], instance(v, vips))
+		}
+	}
+	return groups
+}
+
+func instance(v config.VRRP, vips []netip.Addr) vrrp.Instance {
+	i := vrrp.Instance{
+		Name:   v.Name,
+		Family: v.Family,
+		Settings: vrrp.Settings{
+			Version:      vrrp.Version(v.Version),
+			VRID:         v.ID,
+			Priority:     v.Priority,
+			Interval:     v.Interval,
+			Preempt:      v.Preempt,
+			PreemptDelay: v.PreemptDelay,
+			InitialDead:  v.InitialDead,
+			Warn:         v.Warn,
+			Password:     v.Password,
+			Plain:        v.Plain,
+		},
+	}
+	for _, a := range v.VIPs {
+		if addr := a.Prefix.Addr(); lvs.FamilyOf(addr) == v.Family {
+			i.Addresses = append(i.Addresses, addr)
+		}
+	}
+	for _, l := range v.Links {
+		i.Links = append(i.Links, vrrp.Link{Interface: l.Interface, Source: l.Source, Avoid: vips, Peers: l.Peers, MinTTL: int(v.MinTTL)})
+	}
+	return i
+}
+
+// status is what the routers know of the instances that are theirs.
+func (r *roles) status() map[string]status.Election {
+	roles := r.current()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]status.Election{}
+	for name, role := range roles {
+		all[name] = status.Election{Role: role, State: role.String()}
+	}
+	for _, router := range r.routers {
+		for i, s := range router.Statuses() {
+			e := status.Election{
+				Role:     s.Role,
+				State:    s.State.String(),
+				Since:    s.Since,
+				Priority: s.Priority,
+				Fault:    s.Fault,
+				Peer:     s.Peer.Address,
+				Heard:    s.Peer.Time,
+				Sent:     s.Sent,
+				Received: s.Heard,
+				Refused:  map[string]uint64{},
+				Late:     router.Late().Seconds(),
+			}
+			e.PeerPriority = s.Peer.Priority
+			for reason, n := range router.Refused(i) {
+				e.Refused[reason.String()] = n
+			}
+			all[s.Name] = e
+		}
+	}
+	return all
+}

@@ -1,0 +1,78 @@
+package ipvstest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+)
+
+// Daemons gives the sync daemons, the master first.
+func (k *Kernel) Daemons() ([]lvs.SyncDaemon, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.failRead(); err != nil {
+		return nil, fmt.Errorf("read sync daemons: %w", err)
+	}
+	var all []lvs.SyncDaemon
+	for _, role := range []lvs.SyncRole{lvs.SyncMaster, lvs.SyncBackup} {
+		if d, ok := k.daemons[role]; ok {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// StartDaemon starts a sync daemon with the kernel's choices filled in. Every
+// interface exists.
+func (k *Kernel) StartDaemon(d lvs.SyncDaemon) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.daemons[d.Role]; ok {
+		return fmt.Errorf("start %s: %w", d, unix.EEXIST)
+	}
+	d.Group, d.Port, d.TTL = d.Target().Addr(), d.Target().Port(), max(d.TTL, 1)
+	k.daemons[d.Role] = d
+	return nil
+}
+
+// StopDaemon stops a sync daemon.
+func (k *Kernel) StopDaemon(role lvs.SyncRole) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.daemons[role]; !ok {
+		return fmt.Errorf("stop the %s sync daemon: %w", role, unix.ESRCH)
+	}
+	delete(k.daemons, role)
+	return nil
+}
+
+func daemons(t *testing.T, table Table) {
+	for _, want := range []lvs.SyncDaemon{
+		{Role: lvs.SyncMaster, Interface: "lo", ID: 7, MaxLen: 1000, TTL: 3, Port: 9999},
+		{Role: lvs.SyncBackup, Interface: "lo", ID: 7},
+	} {
+		if err := table.StartDaemon(want); err != nil {
+			t.Fatal(err)
+		}
+		if err := table.StartDaemon(want); !errors.Is(err, unix.EEXIST) {
+			t.Errorf("started twice: %v", err)
+		}
+		got, err := table.Daemons()
+		if err != nil || len(got) != 1 || !want.Same(got[0]) {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+		if err := table.StopDaemon(want.Role); err != nil {
+			t.Error(err)
+		}
+		if err := table.StopDaemon(want.Role); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("stopped twice: %v", err)
+		}
+	}
+	if got, err := table.Daemons(); err != nil || len(got) != 0 {
+		t.Errorf("left: %v, %v", got, err)
+	}
+}

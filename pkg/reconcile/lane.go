@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/plan"
+)
+
+// lane lets addresses be changed beside a round that is under way. Its lock is
+// held while addresses change and while the ledger does.
+type lane struct {
+	mu sync.Mutex
+	n  int // changes so far
+}
+
+func (l *lane) number() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
+}
+
+func (l *lane) do(f func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return f()
+}
+
+// owned gives the keys of lvsd's own after what the round has seen. If the lane
+// has changed something meanwhile, the round has not seen it.
+func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if round.Err == nil && l.n == round.lane {
+		ledger.prune(round.Want, round.Have)
+	}
+	return plan.Owned{
+		Services:  maps.Clone(ledger.owned.Services),
+		Addresses: maps.Clone(ledger.owned.Addresses),
+		Daemons:   maps.Clone(ledger.owned.Daemons),
+	}
+}
+
+// enter keeps the lane free while a round changes an address.
+func (l *lane) enter(batch []plan.Op) (leave func()) {
+	if _, ok := batch[0].(plan.Address); !ok {
+		return func() {}
+	}
+	l.mu.Lock()
+	return l.mu.Unlock
+}
+
+// outdated tells whether the lane has changed addresses since the round that
+// planned the operation observed them. The caller has entered the lane.
+func (l *lane) outdated(op plan.Op, round *Round) bool {
+	_, ok := op.(plan.Address)
+	return ok && l.n != round.lane
+}
+
+// completed notes after a round whether the services of its goal are all there.
+func (r *Reconciler) completed(aimed int64, round Round) {
+	complete := round.Err == nil
+	for _, op := range round.Deferred {
+		_, table := op.(plan.Table)
+		complete = complete && !table
+	}
+	for _, result := range round.Results {
+		_, table := result.Op.(plan.Table)
+		complete = complete && (!table || result.Err == nil)
+	}
+	if !complete {
+		aimed = 0
+	}
+	r.complete.Store(aimed)
+}
+
+// Readdress makes the addresses as desired at once, beside a round that is under
+// way: who takes over must not wait until a large table has been read. Addresses
+// are added only if the last round left the services of the goal complete. A
+// round follows in any case, and tries again what failed here.
+func (r *Reconciler) Readdress(ctx context.Context) {
+	defer r.Kick()
+	r.mu.Lock()
+	goal, aimed := r.goal, r.aimed
+	r.mu.Unlock()
+	if goal.Addresses == nil {
+		return
+	}
+	results, err := r.readdress(ctx, goal, aimed)
+	// Only now: a log may be slow.
+	for _, result := range results {
+		r.reportOne(result)
+	}
+	if err != nil {
+		r.log.Error("addresses not read or keys not kept", "err", err)
+	}
+}
+
+func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]Result, error) {
+	r.lane.mu.Lock()
+	defer r.lane.mu.Unlock()
+	r.lane.n++
+	have, err := r.kernel.host()
+	if err != nil {
+		return nil, err
+	}
+	ops := plan.Addresses(goal.Addresses(have.Addresses), have, r.ledger.owned)
+	err = r.ledger.claim(lvs.State{}, ops)
+	var results []Result
+	for _, op := range ops {
+		if op.(plan.Address).Verb == lvs.Add && r.complete.Load() != aimed {
+			continue
+		}
+		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})
+	}
+	return results, errors.Join(err, r.ledger.release(done(results)))
+}

@@ -1,0 +1,126 @@
+// Package track looks after what a VRRP instance depends on besides its adverts:
+// links, processes, programs, files, gateways and virtual services. It says what
+// follows for the instance, a fault or another priority, and does nothing itself.
+package track
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Spec is one thing to look after. Exactly one of the first six is given.
+type Spec struct {
+	Process string     // the name of a program of which a process runs
+	Command []string   // a program that ends with 0
+	File    string     // a file with a whole number, which is added to the priority
+	Link    string     // an interface that is up and has a carrier
+	Gateway netip.Addr // a host that answers to ping
+	Virtual string     // a virtual service whose quorum is there
+
+	Name     string
+	Interval time.Duration // between two looks
+	Timeout  time.Duration // of a look
+	Rise     int           // looks in a row that must be good before it is up
+	Fall     int           // and bad before it is down
+	Weight   int           // 0: down is a fault; below, it is added while down; above, while up
+}
+
+// State is what is known of a thing.
+type State struct {
+	Known  bool
+	Up     bool
+	Number int    // File's
+	Why    string // not up
+}
+
+// Effect is what follows for an instance.
+type Effect struct {
+	Fault  string // "" is none
+	Change int    // of the priority
+}
+
+// Sum puts together what the states mean. Nothing follows before all are known,
+// so that a look that takes long at the start makes no fault go and come.
+func Sum(specs []Spec, states []State) (Effect, bool) {
+	var e Effect
+	for i, s := range specs {
+		state := states[i]
+		switch {
+		case !state.Known:
+			return Effect{}, false
+		case !state.Up && s.Weight == 0 && e.Fault == "":
+			e.Fault = fmt.Sprintf("%s: %s", s.Name, state.Why)
+		case !state.Up && s.Weight < 0, state.Up && s.Weight > 0:
+			e.Change += s.Weight
+		}
+		if state.Up {
+			e.Change += state.Number
+		}
+	}
+	return e, true
+}
+
+// Tracker looks after one thing.
+type Tracker struct {
+	spec  Spec
+	look  func(context.Context) (number int, err error)
+	state State
+	run   int // looks in a row that contradict the state
+}
+
+// New makes a tracker. virtual tells why a virtual service has no quorum, nil if
+// it has.
+func New(s Spec, virtual func(name string) error) *Tracker {
+	return &Tracker{spec: s, look: looker(s, virtual)}
+}
+
+// Run looks until the context ends, the first time at once, and reports every
+// change.
+func (t *Tracker) Run(ctx context.Context, report func(State)) {
+	clock := time.NewTicker(t.spec.Interval)
+	defer clock.Stop()
+	for {
+		once, cancel := context.WithTimeout(ctx, t.spec.Timeout)
+		number, err := t.look(once)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if t.note(number, err) {
+			report(t.state)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-clock.C:
+		}
+	}
+}
+
+// note takes the outcome of a look and tells whether the state has changed. The
+// first look decides alone.
+func (t *Tracker) note(number int, err error) bool {
+	before := t.state
+	up := err == nil
+	if !t.state.Known || up == t.state.Up {
+		t.run = 0
+	} else {
+		t.run++
+	}
+	needed := t.spec.Rise
+	if !up {
+		needed = t.spec.Fall
+	}
+	if !t.state.Known || t.run >= needed {
+		t.state, t.run = State{Known: true, Up: up}, 0
+		if !up {
+			t.state.Why = err.Error()
+		}
+	}
+	if up && t.state.Up {
+		t.state.Number = number
+	}
+	return t.state != before
+}

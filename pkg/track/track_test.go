@@ -1,0 +1,121 @@
+package track
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSum(t *testing.T) {
+	up, down := State{Known: true, Up: true}, State{Known: true, Why: "gone"}
+	tests := []struct {
+		name   string
+		weight int
+		state  State
+		want   Effect
+		known  bool
+	}{
+		{"up", 0, up, Effect{}, true},
+		{"down", 0, down, Effect{Fault: "web: gone"}, true},
+		{"down with a weight", -30, down, Effect{Change: -30}, true},
+		{"up with a weight below 0", -30, up, Effect{}, true},
+		{"up with a weight", 30, up, Effect{Change: 30}, true},
+		{"down with a weight above 0", 30, down, Effect{}, true},
+		{"a number", 0, State{Known: true, Up: true, Number: -7}, Effect{Change: -7}, true},
+		{"unknown", 0, State{}, Effect{}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, known := Sum([]Spec{{Name: "web", Weight: tt.weight}}, []State{tt.state})
+			if got != tt.want || known != tt.known {
+				t.Errorf("got %+v, %t, want %+v, %t", got, known, tt.want, tt.known)
+			}
+		})
+	}
+}
+
+func TestRiseAndFall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := errors.New("bad")
+		outcomes := []error{nil, bad, nil, bad, bad, nil, nil, nil}
+		tracker := New(Spec{Process: "x", Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 2}, nil)
+		tracker.look = func(context.Context) (int, error) {
+			err := outcomes[0]
+			outcomes = outcomes[1:]
+			return 0, err
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
+		var got []string
+		go tracker.Run(ctx, func(s State) {
+			got = append(got, time.Since(start).String()+" "+map[bool]string{true: "up", false: "down"}[s.Up])
+		})
+		time.Sleep(7500 * time.Millisecond)
+		cancel()
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"0s up", "4s down", "6s up"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLooks(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tests := []struct {
+		name   string
+		spec   Spec
+		number int
+		ok     bool
+	}{
+		{"a number", Spec{File: write("number", " -20\n")}, -20, true},
+		{"no number", Spec{File: write("word", "many")}, 0, false},
+		{"too large", Spec{File: write("large", "255")}, 0, false},
+		{"no file", Spec{File: filepath.Join(dir, "none")}, 0, false},
+		{"a link", Spec{Link: "lo"}, 0, true},
+		{"no link", Spec{Link: "none0"}, 0, false},
+		{"a program", Spec{Command: []string{"/bin/true"}}, 0, true},
+		{"one that fails", Spec{Command: []string{"/bin/false"}}, 0, false},
+		{"no process", Spec{Process: "there-is-no-such"}, 0, false},
+		{"a process", Spec{Process: self(t)}, 0, true},
+		{"a quorum", Spec{Virtual: "web"}, 0, true},
+		{"no quorum", Spec{Virtual: "mail"}, 0, false},
+	}
+	quorum := func(name string) error {
+		if name == "mail" {
+			return errors.New("no quorum")
+		}
+		return nil
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			number, err := looker(tt.spec, quorum)(ctx)
+			if number != tt.number || (err == nil) != tt.ok {
+				t.Errorf("got %d, %v, want %d, %t", number, err, tt.number, tt.ok)
+			}
+		})
+	}
+}
+
+// self is the name of the test's own process.
+func self(t *testing.T) string {
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(comm[:len(comm)-1])
+}

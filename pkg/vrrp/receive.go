@@ -1,0 +1,103 @@
+package vrrp
+
+import "time"
+
+// splitAdverts is how many adverts of lower precedence an active machine hears
+// before it calls them a split brain: one may have been under way when it took
+// over.
+const splitAdverts = 2
+
+// Receive is an advert that Verify has passed.
+func (m *Machine) Receive(now time.Time, h Heard) Output {
+	var out Output
+	switch m.state {
+	case Backup:
+		m.remember(&out, now, h)
+		m.backup(now, h)
+	case Active:
+		m.remember(&out, now, h)
+		m.active(&out, now, h)
+	}
+	return out
+}
+
+// remember keeps who was heard, and tells of a difference that only a person
+// can resolve (RFC 9568 section 7.1).
+func (m *Machine) remember(out *Output, now time.Time, h Heard) {
+	m.peer = Peer{Address: h.Source, Priority: h.Priority, Time: now}
+	differ := !same(h.Addresses, m.settings.Addresses)
+	if differ && !m.differ {
+		out.Events = append(out.Events, Event{Time: now, Kind: Differ, Source: h.Source, Why: "advertises other addresses"})
+	}
+	m.differ = differ
+}
+
+// backup is an advert in the state Backup (RFC 9568 section 6.4.2).
+func (m *Machine) backup(now time.Time, h Heard) {
+	m.decided = true
+	if h.Priority == Released {
+		m.warn = time.Time{}
+		m.down = now.Add(m.skew())
+		return
+	}
+	if h.Priority < m.priority && m.preempts(now) {
+		return
+	}
+	m.follow(now, h)
+}
+
+// preempts tells whether a router of lower priority is not accepted, from the
+// end of the delay on that begins with its first advert.
+func (m *Machine) preempts(now time.Time) bool {
+	if !m.settings.Preempt || m.yielded || m.stopping {
+		return false
+	}
+	if m.delay.IsZero() {
+		m.delay = now.Add(m.settings.PreemptDelay)
+	}
+	return !now.Before(m.delay)
+}
+
+// follow accepts the sender as the active router.
+func (m *Machine) follow(now time.Time, h Heard) {
+	m.interval = h.Interval
+	m.down = now.Add(m.Dead())
+	m.warn = time.Time{}
+	if m.settings.Warn > 0 {
+		m.warn = now.Add(m.settings.Warn)
+	}
+	if m.serving && m.linger.IsZero() {
+		m.linger = now.Add(min(max(h.Interval, leastOverlap), mostOverlap))
+	}
+}
+
+// active is an advert in the state Active (RFC 9568 section 6.4.3).
+func (m *Machine) active(out *Output, now time.Time, h Heard) {
+	switch {
+	case h.Priority == Released:
+		m.send(out, now)
+	case h.Priority > m.priority, h.Priority == m.priority && h.Source.Compare(h.Local) > 0:
+		m.advert, m.delay = time.Time{}, time.Time{}
+		m.follow(now, h)
+		m.enter(out, now, Backup, h.Source, "a router of higher precedence is active")
+	default:
+		// RFC 9568 has the advert answered at once, so that the sender and the bridges
+		// learn who is active; RFC 3768 only discards it.
+		if m.settings.Version == V3 {
+			m.send(out, now)
+		}
+		m.splitBrain(out, now, h)
+	}
+}
+
+func (m *Machine) splitBrain(out *Output, now time.Time, h Heard) {
+	if now.Sub(m.splitAt) > m.Dead() {
+		m.split = 0
+	}
+	m.split++
+	m.splitAt = now
+	if m.split == splitAdverts {
+		out.Events = append(out.Events, Event{Time: now, Kind: SplitBrain, Source: h.Source,
+			Why: "a router of lower precedence is active too"})
+	}
+}
