@@ -129,7 +129,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
-	roles.quorum = d.quorum
+	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
 	r.OnRound(d.tellRound)
 	j.tell = d.notifier.Tell
 	return d

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
@@ -24,6 +25,7 @@ type roles struct {
 	devices announcer
 	changed chan struct{} // capacity 1
 	quorum  func(virtual string) error
+	tell    func(notice.Event)
 	tasks   sync.WaitGroup
 
 	mu        sync.Mutex
@@ -52,6 +54,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		devices:   devices,
 		changed:   make(chan struct{}, 1),
 		quorum:    always,
+		tell:      func(notice.Event) {},
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
@@ -225,6 +228,9 @@ func (r *roles) report(e vrrp.Event) {
 	}
 	if e.Source.IsValid() {
 		args = append(args, "source", e.Source)
+	}
+	if told, ok := noticeOf(e, r.instance(e.Instance).Priority); ok {
+		r.tell(told)
 	}
 	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
 }

@@ -65,7 +65,7 @@ func (d *Director) tellReload(err error) {
 // updateNotifier gives the notifier a new configuration.
 func (d *Director) updateNotifier(c *config.Config) {
 	d.notifier.Update(c.Director.Name, c.Notify)
-	d.notifier.Forget(func(e notice.Event) bool { return !has(c, e.Virtual, e.Real) })
+	d.notifier.Forget(func(e notice.Event) bool { return !has(c, e.Virtual, e.Real) || !hasInstance(c, e.Instance) })
 }
 
 // has tells whether a configuration has the service and the server, "" being no
@@ -76,6 +76,12 @@ func has(c *config.Config, virtual, real string) bool {
 	}
 	i := slices.IndexFunc(c.Virtual, func(v config.Virtual) bool { return v.Name == virtual })
 	return i >= 0 && (real == "" || slices.ContainsFunc(c.Virtual[i].Real, func(r config.Real) bool { return r.Name == real }))
+}
+
+// hasInstance tells whether a configuration has the VRRP instance, "" being no one
+// in particular.
+func hasInstance(c *config.Config, name string) bool {
+	return name == "" || slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.Name == name })
 }
 
 // TestNotify sends a test message to the receiver with a name, or to all if it

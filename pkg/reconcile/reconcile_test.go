@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -308,9 +309,10 @@ func TestBackoff(t *testing.T) {
 		m := newMachine(t)
 		var tries []time.Duration
 		start := time.Now()
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		m.rules.Fail = func(op, _ string) error {
-			if op != "add" || !broken {
+			if op != "add" || !broken.Load() {
 				return nil
 			}
 			tries = append(tries, time.Since(start))
@@ -332,7 +334,7 @@ func TestBackoff(t *testing.T) {
 		if got := strings.Count(m.log.String(), "operation not done"); got != 1 {
 			t.Errorf("told %d times, want once:\n%s", got, m.log)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if !m.Last().OK() {

@@ -261,6 +261,7 @@ func (m *Machine) enter(out *Output, now time.Time, s State, source netip.Addr, 
 	}
 	out.Events = append(out.Events, Event{Time: now, Kind: Changed, Old: m.state, State: s, Source: source, Why: why})
 	m.state, m.since = s, now
+	m.heal(out, now, "not active any more")
 }
 
 // Expire does what has become due.
@@ -287,6 +288,9 @@ func (m *Machine) Expire(now time.Time) Output {
 	}
 	if due(m.advert) {
 		m.send(&out, now)
+		if now.Sub(m.splitAt) > m.Dead() {
+			m.heal(&out, now, "nobody else has been active for "+m.Dead().Round(time.Millisecond).String())
+		}
 	}
 	return out
 }

@@ -190,8 +190,38 @@ func TestMachine(t *testing.T) {
 4s hear 100: send 128 active
 5s hear 100: send 128 split brain active
 6s hear 100: send 128 active
-20s hear 100: send 128 active
+20s hear 100: send 128 split brain is over active
 21s hear 100: send 128 split brain active`},
+		{"a split brain is over when nobody else is active for the dead time", settings(128), func(s *script) {
+			s.start(0)
+			s.due()
+			s.hear(4*sec, below, 100)
+			s.hear(5*sec, below, 100)
+			for range 5 {
+				s.due()
+			}
+		}, `
+0s start: initialize→backup undecided
+3.5s timer: send 128 backup→active active
+4s hear 100: send 128 active
+5s hear 100: send 128 split brain active
+6s timer: send 128 active
+7s timer: send 128 active
+8s timer: send 128 active
+9s timer: send 128 split brain is over active
+10s timer: send 128 active`},
+		{"or when this machine is not active any more", settings(128), func(s *script) {
+			s.start(0)
+			s.due()
+			s.hear(4*sec, below, 100)
+			s.hear(5*sec, below, 100)
+			s.hear(6*sec, below, 200)
+		}, `
+0s start: initialize→backup undecided
+3.5s timer: send 128 backup→active active
+4s hear 100: send 128 active
+5s hear 100: send 128 split brain active
+6s hear 200: active→backup split brain is over active`},
 		{"a late advert is told once for each silence", settings(128, func(s *Settings) { s.Warn = 1500 * time.Millisecond }), func(s *script) {
 			s.start(0)
 			s.hear(1*sec, above, 200)

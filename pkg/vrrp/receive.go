@@ -92,7 +92,7 @@ func (m *Machine) active(out *Output, now time.Time, h Heard) {
 
 func (m *Machine) splitBrain(out *Output, now time.Time, h Heard) {
 	if now.Sub(m.splitAt) > m.Dead() {
-		m.split = 0
+		m.heal(out, now, "it had ended")
 	}
 	m.split++
 	m.splitAt = now
@@ -100,4 +100,12 @@ func (m *Machine) splitBrain(out *Output, now time.Time, h Heard) {
 		out.Events = append(out.Events, Event{Time: now, Kind: SplitBrain, Source: h.Source,
 			Why: "a router of lower precedence is active too"})
 	}
+}
+
+// heal ends a split brain that was told.
+func (m *Machine) heal(out *Output, now time.Time, why string) {
+	if m.split >= splitAdverts {
+		out.Events = append(out.Events, Event{Time: now, Kind: Healed, Why: why})
+	}
+	m.split = 0
 }

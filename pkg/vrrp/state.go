@@ -43,6 +43,8 @@ const (
 	Late
 	// SplitBrain: somebody of lower precedence is active beside us.
 	SplitBrain
+	// Healed: nobody else is active any more, or we are not.
+	Healed
 	// Differ: the active router advertises other addresses than we would.
 	Differ
 )
@@ -55,6 +57,8 @@ func (k Kind) String() string {
 		return "late"
 	case SplitBrain:
 		return "split brain"
+	case Healed:
+		return "split brain is over"
 	case Differ:
 		return "addresses differ"
 	}
