@@ -61,6 +61,7 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
+	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
 	@build/kernel -- build/bench -lvsd build/lvsd
 
 .PHONY: fuzz
