@@ -14,9 +14,12 @@ KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
 BARE_PKG := ./integration/bare
 GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
 
+# The tests of checks against the servers that people run: they need those servers, and no kernel but the machine's.
+SERVER_PKG := ./integration/servers
+
 KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
-IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG)),$(KERNEL_PKGS))
+IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
 DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
@@ -33,9 +36,11 @@ build: ## the program, as build/lvsd
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
+test: DEPS += servers
 test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
+		'servers: $(GO) test -json $(SERVER_PKG)' \
 		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ func TestCause(t *testing.T) {
 		{"deadline of a connection", &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, "timed out"},
 		{"end", fmt.Errorf("x: %w", io.ErrUnexpectedEOF), "connection closed by the server"},
 		{"alert", &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, "remote error: tls: bad certificate"},
+		{"certificate", fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: errors.New("expired")}), "tls: failed to verify certificate: expired"},
 		{"another of net's", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("odd")}, "odd"},
 		{"another", errors.New("odd"), "odd"},
 	} {

@@ -94,7 +94,32 @@ func postgresCause(ctx context.Context, err error) error {
 	if errors.As(err, &pgErr) {
 		return fmt.Errorf("%s (%s)", pgErr.Message, pgErr.Code)
 	}
-	return reason(ctx, err)
+	err = reason(ctx, err)
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return innermost(err)
+	}
+	return err
+}
+
+// innermost strips an error of all its layers: pgconn's name the user, the
+// database and the address, twice.
+func innermost(err error) error {
+	for {
+		var inner error
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			inner = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if all := e.Unwrap(); len(all) > 0 {
+				inner = all[0]
+			}
+		}
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // postgresReady sends a start-up message and looks at the first answer.

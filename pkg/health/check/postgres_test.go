@@ -83,6 +83,17 @@ func TestPostgres(t *testing.T) {
 	t.Run("starting at login", func(t *testing.T) {
 		wantDown(t, login, starting, "postgres ADDR: log in: the database system is starting up (57P03)")
 	})
+	t.Run("wrong certificate", func(t *testing.T) {
+		secure := *login
+		secure.TLS, secure.TLSOptions = true, TLSOptions{CAFile: cert.caFile, ServerName: "db.example.com"}
+		wantDown(t, &secure, serve(t, postgresServer("sesame", &cert)), "postgres ADDR: log in: tls: failed to verify certificate: "+
+			"x509: certificate is not valid for any names, but wanted to match db.example.com")
+	})
+	t.Run("no TLS offered", func(t *testing.T) {
+		secure := *login
+		secure.TLS = true
+		wantDown(t, &secure, serve(t, say("N")), "postgres ADDR: log in: server refused TLS connection")
+	})
 	t.Run("not PostgreSQL", func(t *testing.T) {
 		r := run(t, &Postgres{}, serve(t, say("HTTP/1.1 400 Bad Request\r\n\r\n")), testTimeout)
 		if r.OK {
