@@ -41,7 +41,7 @@ test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a sk
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
-		'in-kernel: $(GO) test -json -p 2 -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
 
 .PHONY: check
