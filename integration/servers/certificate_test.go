@@ -21,8 +21,8 @@ const days = 10
 // certificate is one that is its own authority, in files of the server's.
 type certificate struct{ cert, key string }
 
-// newCertificate makes one for www.example.com and 127.0.0.1.
-func newCertificate(t *testing.T, dir, name string) certificate {
+// newCertificate makes one for www.example.com and a server's address.
+func newCertificate(t *testing.T, dir, name string, server check.Target) certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -37,7 +37,7 @@ func newCertificate(t *testing.T, dir, name string) certificate {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		DNSNames:              []string{"www.example.com"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses:           []net.IP{server.Address.AsSlice()},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

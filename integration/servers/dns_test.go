@@ -14,7 +14,7 @@ func startDNS(t *testing.T) (*server, check.Target) {
 	dir := home(t)
 	at := free(t, 1)[0]
 	cmd := command(t, "dnsmasq-base", dir, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--log-facility=-",
-		"--port="+port(at), "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--local=/example.com/",
+		"--port="+port(at), "--listen-address="+at.Address.String(), "--bind-interfaces", "--no-resolv", "--no-hosts", "--local=/example.com/",
 		"--host-record=www.example.com,192.0.2.1,2001:db8::1", "--mx-host=example.com,mail.example.com,10",
 		"--txt-record=example.com,v=spf1 -all", "--dns-rr=example.com,65280,abcd")
 	return start(t, syscall.SIGTERM, cmd, &check.TCP{}, at), at

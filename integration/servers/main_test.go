@@ -2,9 +2,9 @@
 // against the server that people run: nginx, an SMTP server, dnsmasq, Redis,
 // MariaDB and PostgreSQL, as Debian packages them. Each is up, answers wrongly,
 // answers one byte a second, hangs and is stopped. The servers are processes of
-// the test on ports of the loopback interface that were free, as an unprivileged
-// user, with their files in a directory that goes with the test; a server that
-// is not installed is a failure that names its package.
+// the test each at an address of the loopback network of its own, as an
+// unprivileged user, with their files in a directory that goes with the test; a
+// server that is not installed is a failure that names its package.
 package servers
 
 import (

@@ -20,24 +20,24 @@ GRANT SELECT ON shop.* TO ali;
 CREATE USER bob IDENTIFIED BY 'sesame' REQUIRE SSL;
 `
 
-func startMariaDB(t *testing.T, cert certificate, dir string) (*server, check.Target) {
+func startMariaDB(t *testing.T, dir string, cert certificate, at check.Target) *server {
 	t.Helper()
-	at := free(t, 1)[0]
 	data := filepath.Join(dir, "data")
 	run(t, command(t, "mariadb-server-core", dir, "mariadb-install-db", "--no-defaults", "--datadir="+data,
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"))
 	cmd := command(t, "mariadb-server-core", dir, "mariadbd", "--no-defaults", "--datadir="+data,
-		"--bind-address=127.0.0.1", "--port="+port(at), "--socket="+filepath.Join(dir, "socket"),
+		"--bind-address="+at.Address.String(), "--port="+port(at), "--socket="+filepath.Join(dir, "socket"),
 		"--init-file="+file(t, dir, "users.sql", mariadbUsers), "--ssl-cert="+cert.cert, "--ssl-key="+cert.key,
 		fmt.Sprint("--max-connections=", mariadbConnections), "--innodb-buffer-pool-size=16M", "--skip-name-resolve")
-	return start(t, syscall.SIGTERM, cmd, &check.MySQL{}, at), at
+	return start(t, syscall.SIGTERM, cmd, &check.MySQL{}, at)
 }
 
 func TestMariaDB(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
-	cert, other := newCertificate(t, dir, "server"), newCertificate(t, dir, "other")
-	s, at := startMariaDB(t, cert, dir)
+	at := free(t, 1)[0]
+	cert, other := newCertificate(t, dir, "server", at), newCertificate(t, dir, "other", at)
+	s := startMariaDB(t, dir, cert, at)
 
 	right := file(t, t.TempDir(), "right", "sesame\n")
 	wrong := file(t, t.TempDir(), "wrong", "open")

@@ -20,17 +20,17 @@ http {
 	uwsgi_temp_path DIR/uwsgi;
 	scgi_temp_path DIR/scgi;
 	server {
-		listen 127.0.0.1:PLAIN;
+		listen PLAIN;
 		location = / { return 200 "Welcome\n"; }
 		location = /private { auth_basic "us"; auth_basic_user_file DIR/passwords; try_files /page.html =404; }
 		location = /moved { return 302 http://www.example.com/page.html; }
-		location = /secured { return 302 https://www.example.com:TLS/page.html; }
+		location = /secured { return 302 https://www.example.com:PORT/page.html; }
 		location = /busy { return 503; }
 		location = /form { if ($request_method != POST) { return 405; } return 204; }
 		root DIR;
 	}
 	server {
-		listen 127.0.0.1:PLAIN;
+		listen PLAIN;
 		server_name www.example.com;
 		location = / { return 200 "Test Page\n"; }
 		root DIR;
@@ -38,11 +38,11 @@ http {
 	ssl_certificate CERT;
 	ssl_certificate_key KEY;
 	server {
-		listen 127.0.0.1:TLS ssl;
+		listen TLS ssl;
 		root DIR;
 	}
 	server {
-		listen 127.0.0.1:MUTUAL ssl;
+		listen MUTUAL ssl;
 		ssl_client_certificate CLIENT;
 		ssl_verify_client on;
 		root DIR;
@@ -63,11 +63,11 @@ func startNginx(t *testing.T) nginx {
 	at := free(t, 3)
 	n := nginx{
 		plain: at[0], secure: at[1], mutual: at[2],
-		cert: newCertificate(t, dir, "server"), client: newCertificate(t, dir, "client"),
+		cert: newCertificate(t, dir, "server", at[0]), client: newCertificate(t, dir, "client", at[0]),
 	}
 	file(t, dir, "page.html", "<h1>Test Page</h1>\n")
 	file(t, dir, "passwords", "ali:{PLAIN}sesame\n")
-	config := file(t, dir, "nginx.conf", fill(nginxConfig, "PLAIN", port(n.plain), "TLS", port(n.secure), "MUTUAL", port(n.mutual),
+	config := file(t, dir, "nginx.conf", fill(nginxConfig, "PLAIN", n.plain.String(), "TLS", n.secure.String(), "PORT", port(n.secure), "MUTUAL", n.mutual.String(),
 		"CERT", n.cert.cert, "KEY", n.cert.key, "CLIENT", n.client.cert, "DIR", dir))
 	cmd := command(t, "nginx", dir, "nginx", "-p", dir, "-c", config, "-e", filepath.Join(dir, "error.log"))
 	n.server = start(t, syscall.SIGTERM, cmd, &check.TCP{}, n.mutual)

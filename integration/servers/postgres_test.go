@@ -13,23 +13,23 @@ import (
 	"github.com/lvsd/lvsd/pkg/health/check"
 )
 
-func startPostgres(t *testing.T, cert certificate, dir string) (*server, check.Target) {
+func startPostgres(t *testing.T, dir string, cert certificate, at check.Target) *server {
 	t.Helper()
-	at := free(t, 1)[0]
 	data := filepath.Join(dir, "data")
 	run(t, command(t, "postgresql", dir, "initdb", "--pgdata="+data, "--auth=scram-sha-256", "--username=ali",
 		"--pwfile="+file(t, dir, "password", "sesame\n"), "--no-sync", "--locale=C.UTF-8"))
 	cmd := command(t, "postgresql", dir, "postgres", "-D", data,
-		"-c", "listen_addresses=127.0.0.1", "-c", "port="+port(at), "-c", "unix_socket_directories=", "-c", "fsync=off",
+		"-c", "listen_addresses="+at.Address.String(), "-c", "port="+port(at), "-c", "unix_socket_directories=", "-c", "fsync=off",
 		"-c", "ssl=on", "-c", "ssl_cert_file="+cert.cert, "-c", "ssl_key_file="+cert.key)
-	return start(t, syscall.SIGINT, cmd, &check.Postgres{}, at), at
+	return start(t, syscall.SIGINT, cmd, &check.Postgres{}, at)
 }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
-	cert, other := newCertificate(t, dir, "server"), newCertificate(t, dir, "other")
-	s, at := startPostgres(t, cert, dir)
+	at := free(t, 1)[0]
+	cert, other := newCertificate(t, dir, "server", at), newCertificate(t, dir, "other", at)
+	s := startPostgres(t, dir, cert, at)
 
 	right := file(t, t.TempDir(), "right", "sesame\n")
 	wrong := file(t, t.TempDir(), "wrong", "open")

@@ -1,12 +1,11 @@
 package servers
 
 import (
-	"errors"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -46,7 +45,7 @@ func start(t *testing.T, signal syscall.Signal, cmd *exec.Cmd, ready check.Spec,
 		defer close(s.exited)
 		_ = cmd.Wait() // how it ends does not matter
 	}()
-	t.Cleanup(s.stop)
+	t.Cleanup(func() { s.stop(t) })
 	for began := time.Now(); ; {
 		r := probe(t, ready, at, startTimeout)
 		if r.OK {
@@ -69,12 +68,15 @@ func (s *server) ended(within time.Duration) bool {
 	}
 }
 
-// stop ends the server, the hard way if need be, and waits for it.
-func (s *server) stop() {
+// stop ends the server, the hard way if need be, and waits for all of it: one of
+// its processes may still hold the port.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
 	_ = s.cmd.Process.Signal(s.signal) // it may have ended
 	s.ended(startTimeout)
-	s.send(syscall.SIGKILL) // also whatever it left behind
+	s.send(syscall.SIGKILL)
 	<-s.exited
+	s.await(t, "Z")
 }
 
 // freeze makes the server hang, and waits until it does: a process on another
@@ -82,15 +84,22 @@ func (s *server) stop() {
 func (s *server) freeze(t *testing.T) {
 	t.Helper()
 	s.send(syscall.SIGSTOP)
-	for began := time.Now(); !s.frozen(t); {
-		if s.ended(5*time.Millisecond) || time.Since(began) > startTimeout {
-			t.Fatal("the server does not stop at SIGSTOP")
+	s.await(t, "T")
+}
+
+// await waits until every process of the server that there is has a state.
+func (s *server) await(t *testing.T, state string) {
+	t.Helper()
+	for began := time.Now(); !s.all(t, state); {
+		if time.Since(began) > startTimeout {
+			t.Fatalf("%s does not come to state %s", s.cmd, state)
 		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
-// frozen looks at every process of the group; see proc(5), /proc/PID/stat.
-func (s *server) frozen(t *testing.T) bool {
+// all looks at every process of the group; see proc(5), /proc/PID/stat.
+func (s *server) all(t *testing.T, state string) bool {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -100,7 +109,7 @@ func (s *server) frozen(t *testing.T) bool {
 		stat, _ := os.ReadFile(path) // empty if the process has gone meanwhile
 		_, after, _ := strings.Cut(string(stat), ") ")
 		fields := strings.Fields(after) // state, parent, group, …
-		if len(fields) > 2 && fields[2] == strconv.Itoa(s.cmd.Process.Pid) && fields[0] != "T" {
+		if len(fields) > 2 && fields[2] == strconv.Itoa(s.cmd.Process.Pid) && fields[0] != state {
 			return false
 		}
 	}
@@ -121,7 +130,7 @@ func command(t *testing.T, pkg, dir, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(installed(t, pkg, program), args...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "LC_ALL=C.UTF-8"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "LC_ALL=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:    true,
 		Pdeathsig:  syscall.SIGKILL, // if the test's process dies
@@ -155,70 +164,19 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// credential is the user nobody for root; others stay who they are.
-func credential(t *testing.T) *syscall.Credential {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("nobody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, uerr := strconv.ParseUint(u.Uid, 10, 32)
-	gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
-	if err := errors.Join(uerr, gerr); err != nil {
-		t.Fatal(err)
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-// home makes a directory for a server's files. It is not t.TempDir, into which
-// nobody but the test's user can go.
-func home(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "lvsd-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	own(t, dir)
-	return dir
-}
-
-// file writes a file that the server owns and nobody else may read.
-func file(t *testing.T, dir, name, content string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	own(t, path)
-	return path
-}
-
-// own gives a file to the server's user.
-func own(t *testing.T, path string) {
-	t.Helper()
-	c := credential(t)
-	if c == nil {
-		return
-	}
-	if err := os.Chown(path, int(c.Uid), int(c.Gid)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// free gives n targets at which nobody listens.
+// free gives n targets at which nobody listens. Their address, of the loopback
+// network, is nobody else's: a port of 127.0.0.1 could be taken by another
+// process before the server is there. Nothing may be started meanwhile: what is
+// forked holds the ports until it is another program.
 func free(t *testing.T, n int) []check.Target {
 	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	digit := func() byte { return byte(1 + rand.IntN(254)) }
+	address := netip.AddrFrom4([4]byte{127, digit(), digit(), digit()})
 	targets := make([]check.Target, n)
 	for i := range targets {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", netip.AddrPortFrom(address, 0).String())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 const redisConfig = `
-bind 127.0.0.1
+bind ADDRESS
 port PLAIN
 tls-port TLS
 tls-cert-file CERT
@@ -25,10 +25,10 @@ user bob on >sesame
 func TestRedis(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
-	cert, other := newCertificate(t, dir, "server"), newCertificate(t, dir, "other")
 	at := free(t, 2)
 	plain, secure := at[0], at[1]
-	config := file(t, dir, "redis.conf", fill(redisConfig, "PLAIN", port(plain), "TLS", port(secure),
+	cert, other := newCertificate(t, dir, "server", plain), newCertificate(t, dir, "other", plain)
+	config := file(t, dir, "redis.conf", fill(redisConfig, "ADDRESS", plain.Address.String(), "PLAIN", port(plain), "TLS", port(secure),
 		"CERT", cert.cert, "KEY", cert.key, "DIR", dir))
 	s := start(t, syscall.SIGTERM, command(t, "redis-server", dir, "redis-server", config), &check.TCP{}, secure)
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,10 +23,10 @@ type relay struct {
 	conns  sync.WaitGroup
 }
 
-// startRelay runs a relay until the end of the test.
+// startRelay runs a relay at the server's address until the end of the test.
 func startRelay(t *testing.T, server check.Target, pace time.Duration) *relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", netip.AddrPortFrom(server.Address, 0).String())
 	if err != nil {
 		t.Fatal(err)
 	}

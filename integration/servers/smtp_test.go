@@ -9,19 +9,18 @@ import (
 
 // startSMTP runs aiosmtpd: unlike the mail servers of Debian's default kind it
 // needs no root, and it does not take the place of the one that a machine has.
-func startSMTP(t *testing.T, args ...string) (*server, check.Target) {
+func startSMTP(t *testing.T, at check.Target, args ...string) *server {
 	t.Helper()
 	dir := home(t)
-	at := free(t, 1)[0]
 	cmd := command(t, "python3-aiosmtpd", dir, "aiosmtpd", append([]string{"--nosetuid", "--listen", at.String()}, args...)...)
-	return start(t, syscall.SIGTERM, cmd, &check.TCP{}, at), at
+	return start(t, syscall.SIGTERM, cmd, &check.TCP{}, at)
 }
 
 func TestSMTP(t *testing.T) {
 	t.Parallel()
-	files := home(t)
-	cert, other := newCertificate(t, files, "server"), newCertificate(t, files, "other")
-	s, at := startSMTP(t, "--tlscert", cert.cert, "--tlskey", cert.key)
+	files, at := home(t), free(t, 1)[0]
+	cert, other := newCertificate(t, files, "server", at), newCertificate(t, files, "other", at)
+	s := startSMTP(t, at, "--tlscert", cert.cert, "--tlskey", cert.key)
 	plain, startTLS := &check.SMTP{Helo: "lb1.example.com"}, &check.SMTP{TLS: "starttls", TLSOptions: cert.trusted()}
 	ask(t, []question{
 		{"plain", plain, at, ""},
@@ -38,9 +37,9 @@ func TestSMTP(t *testing.T) {
 
 func TestSMTPS(t *testing.T) {
 	t.Parallel()
-	files := home(t)
-	cert := newCertificate(t, files, "server")
-	s, at := startSMTP(t, "--smtpscert", cert.cert, "--smtpskey", cert.key)
+	files, at := home(t), free(t, 1)[0]
+	cert := newCertificate(t, files, "server", at)
+	s := startSMTP(t, at, "--smtpscert", cert.cert, "--smtpskey", cert.key)
 	overTLS := &check.SMTP{TLS: "tls", TLSOptions: cert.trusted()}
 	ask(t, []question{
 		{"tls", overTLS, at, ""},
@@ -51,7 +50,8 @@ func TestSMTPS(t *testing.T) {
 
 func TestSMTPWithoutTLS(t *testing.T) {
 	t.Parallel()
-	_, at := startSMTP(t)
+	at := free(t, 1)[0]
+	startSMTP(t, at)
 	ask(t, []question{
 		{"plain", &check.SMTP{}, at, ""},
 		{"starttls", &check.SMTP{TLS: "starttls"}, at, "smtp ADDR: STARTTLS: not offered"},
