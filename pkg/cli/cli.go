@@ -27,6 +27,8 @@ const (
 	exitOK     = 0
 	exitError  = 1
 	exitDiffer = 2 // lvsd plan: something would change
+
+	exitDeadline = 3 // lvsd drain: connections were left at the deadline
 )
 
 const defaultConfig = "/etc/lvsd/director.toml"
@@ -85,6 +87,7 @@ func newRoot(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
+		newDrain(p), newEnable(p), newWeight(p),
 		newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
@@ -119,4 +122,5 @@ const exitCodes = `Exit codes of lvsd:
   1  an error, told on standard error; nothing was changed unless it says so;
      for realserver status: this host is not ready
   2  plan only: something would change
+  3  drain --wait only: connections were left at the deadline
 `
