@@ -77,10 +77,11 @@ by its health. If all servers of a service are drained, the fallback serves.
 --director hands every VIP over to another director, as stopping keepalived there
 would, and sends it all connections first where [sync] is configured. The services
 stay as they are. This director then takes a VIP again only if no other one lives.
-Where nobody takes over, nothing is changed, and that is an error.
-
-Exit codes: 0 drained, with --wait empty; 1 an error; 3 the deadline has passed
-with connections left (with --remove they were cut).`,
+Where nobody takes over, nothing is changed, and that is an error.`,
+		Annotations: exits{
+			exitOK:       "drained; with --wait: and empty",
+			exitDeadline: "with --wait: connections were left at the deadline; with --remove they are cut",
+		}.annotations(),
 		Example: `  lvsd drain web/web1 --wait --deadline 30m --reason "new disk"
   lvsd drain --server web1 --wait && ssh web1 reboot
   lvsd drain --director`,

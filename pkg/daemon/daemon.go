@@ -53,6 +53,7 @@ type Director struct {
 	notifier   *notify.Notifier
 	overrides  *store.Store
 	drains     *drains
+	watchdog   watchdog
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
@@ -144,11 +145,14 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	j.roles = roles.current
 	d := &Director{
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
-		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides,
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
 	d.drains = newDrains(j.overrides, d.current, v, r.Kick, o.Log)
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
-	r.OnRound(d.tellRound)
+	r.OnRound(func(round reconcile.Round) {
+		d.tellRound(round)
+		d.watchdog.feed()
+	})
 	j.tell = d.notifier.Tell
 	return d
 }
@@ -179,6 +183,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		d.reconciler.Run(ctx, func() {
 			d.roles.start()
 			tellSystemd("READY=1")
+			d.watchdog.expect(d.current().Director.Resync)
 		})
 		return nil
 	})
