@@ -137,6 +137,8 @@ func forbidden(importer, imported string) string {
 		return "health knows nothing of who asks for it"
 	case within(importer, "pkg/override") && !under([]string{"pkg/override", "pkg/durable"}, imported):
 		return "the operator's word knows nothing of what it is about"
+	case importer == "pkg/changelog" && imported != "pkg/durable":
+		return "a log knows nothing of what is written into it"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):

@@ -37,7 +37,7 @@ type drains struct {
 	overrides *store.Store
 	config    func() *config.Config
 	read      func(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
-	changed   func()
+	removed   func(override.Override)
 	log       *slog.Logger
 	kick      chan struct{} // capacity 1
 
@@ -47,9 +47,13 @@ type drains struct {
 	quiet map[desired.ServerKey]time.Time // since when a server has no connection
 }
 
-func newDrains(overrides *store.Store, config func() *config.Config, v view, changed func(), log *slog.Logger) *drains {
+func newDrains(d *Director, v view) *drains {
 	return &drains{
-		overrides: overrides, config: config, read: v.services.Servers, changed: changed, log: log,
+		overrides: d.overrides, config: d.current, read: v.services.Servers, log: d.log(),
+		removed: func(o override.Override) {
+			d.noteOverride(o, "removed", "")
+			d.reconciler.Kick()
+		},
 		kick:  make(chan struct{}, 1),
 		asked: map[override.Target]time.Time{},
 		seen:  map[override.Target]control.Drain{},
@@ -208,7 +212,7 @@ func (d *drains) remove(o override.Override, now time.Time, last control.Drain) 
 		return
 	}
 	d.log.Info("drained servers are removed", "target", o.Target, "connections", last.Active+last.Inactive)
-	d.changed()
+	d.removed(o)
 }
 
 // drain tells how far a drain has come, and keeps it looked at.

@@ -113,14 +113,18 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
+	seen := t.view().look()
+	if seen.err != nil {
+		return status.Status{}, seen.err
+	}
 	if c.Director.DataDir == "" {
-		return t.view().status(c, version, status.Observed{})
+		return seen.status(c, version, status.Observed{}), nil
 	}
 	words, errWords := openOverrides(c)
 	if errWords != nil {
-		s, err := t.view().status(c, version, status.Observed{})
+		s := seen.status(c, version, status.Observed{})
 		s.Warnings = append(s.Warnings, errWords.Error())
-		return s, err
+		return s, nil
 	}
-	return t.view().status(c, version, status.Observed{Overrides: words.Set()})
+	return seen.status(c, version, status.Observed{Overrides: words.Set()}), nil
 }
