@@ -49,6 +49,11 @@ type ticket struct {
 // manyEvents are as many answers as one system call takes.
 const manyEvents = 256
 
+// giveWay is the pause of a Connector that is late. The Go scheduler does not see
+// its system calls and would never take the processor from it on a machine with
+// one.
+const giveWay = time.Millisecond
+
 // OpenConnector makes a Connector; Run closes it.
 func OpenConnector() (*Connector, error) {
 	c := &Connector{
@@ -202,7 +207,9 @@ func (c *Connector) watch(s *Series) error {
 // wait sleeps until connections have come about or failed, the agenda's first
 // time has come, or somebody asks for something.
 func (c *Connector) wait() {
-	c.setAlarm()
+	if late := c.setAlarm(); late {
+		time.Sleep(giveWay)
+	}
 	n := 0
 	err := c.raw.Read(func(fd uintptr) bool {
 		n = answersNow(int(fd), c.events)
@@ -221,18 +228,22 @@ func (c *Connector) wait() {
 }
 
 // setAlarm sets the alarm to the agenda's first time, unless somebody waits for an
-// answer already; whoever asks from now on sets it anew.
-func (c *Connector) setAlarm() {
+// answer already; whoever asks from now on sets it anew. It tells whether that
+// time has passed: there is more to do than there is time for.
+func (c *Connector) setAlarm() (late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.agenda.first()
 	switch {
 	case len(c.inbox) > 0:
+		return false
 	case s == nil:
 		c.alarm.off()
-	default:
-		c.alarm.set(time.Until(s.due))
+		return false
 	}
+	left := time.Until(s.due)
+	c.alarm.set(left)
+	return left <= 0
 }
 
 // finish ends a probe and sets the time of the next one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -285,5 +286,25 @@ func TestAlarmIsSilentAfterwards(t *testing.T) {
 	c.setAlarm()
 	if n := answersNow(c.fd, c.events); n != 0 {
 		t.Errorf("%d events without a series", n)
+	}
+}
+
+// A Connector that is late lets others run, on one processor too.
+func TestConnectorGivesWay(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := connecting(t)
+	refused := closedPort(t) // no server of ours that others must run for
+	for range 50 {           // each wants to be asked again at once
+		c.Add(&Series{Target: refused, Timeout: testTimeout, Done: func(time.Time, Result) time.Duration { return 0 }}, 0)
+	}
+	best := time.Hour
+	for range 20 {
+		began := time.Now()
+		time.Sleep(time.Millisecond)
+		best = min(best, time.Since(began))
+	}
+	// The scheduler takes the processor from a goroutine after 10 ms.
+	if best > 8*time.Millisecond {
+		t.Errorf("a sleep of 1 ms took %s at best", best)
 	}
 }
