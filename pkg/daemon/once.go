@@ -117,14 +117,17 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 	if seen.err != nil {
 		return status.Status{}, seen.err
 	}
-	if c.Director.DataDir == "" {
-		return seen.status(c, version, status.Observed{}), nil
+	observed, warnings := status.Observed{}, []string(nil)
+	if c.Director.DataDir != "" {
+		words, err := openOverrides(c)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		} else {
+			observed.Overrides = words.Set()
+		}
 	}
-	words, errWords := openOverrides(c)
-	if errWords != nil {
-		s := seen.status(c, version, status.Observed{})
-		s.Warnings = append(s.Warnings, errWords.Error())
-		return s, nil
-	}
-	return seen.status(c, version, status.Observed{Overrides: words.Set()}), nil
+	s := seen.status(c, version, observed)
+	s.Warnings = append(s.Warnings, warnings...)
+	s.Verdict = status.Judge(s)
+	return s, nil
 }

@@ -38,6 +38,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		s.Daemon.Checked, s.Daemon.Round = last.Start, last.Took.Seconds()
 		s.Daemon.InStep, s.Daemon.Errors = last.OK(), problems(last)
 	}
+	s.Verdict = status.Judge(s)
 	return s, nil
 }
 
