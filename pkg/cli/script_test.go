@@ -146,7 +146,7 @@ func stale(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // director lets a director answer on a socket, until the script ends: director
-// SOCKET [refuse|fail|busy].
+// SOCKET [refuse|fail|busy|services].
 func director(ts *testscript.TestScript, _ bool, args []string) {
 	s, err := control.Listen(ts.MkAbs(args[0]), control.Access{}, newAnswers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
 	ts.Check(err)
@@ -167,7 +167,14 @@ type answers struct {
 
 func newAnswers(answer string) answers { return answers{answer, &spoken{busy: answer == "busy"}} }
 
-func (answers) Status(context.Context) (status.Status, error) { return sample(), nil }
+// Status has services with "services" only.
+func (a answers) Status(context.Context) (status.Status, error) {
+	s := sample()
+	if a.answer == "services" {
+		s.Services = services()
+	}
+	return s, nil
+}
 
 func (answers) Failover(context.Context, string) error          { return nil }
 func (answers) PushConnections(context.Context) (int, error)    { return 3, nil }
