@@ -28,6 +28,7 @@ var chosen = map[string][]string{
 	"github.com/cilium/ebpf":            {"pkg/xdp"},
 	"github.com/BurntSushi/toml":        {"pkg/config"},
 	"github.com/spf13/cobra":            {"pkg/cli"},
+	"charm.land/bubbletea/v2":           {"pkg/cli"},
 	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},

@@ -48,7 +48,7 @@ const nobody = 65534
 
 func run() int {
 	return Run(context.Background(), Env{
-		Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: "1.2.3",
+		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: "1.2.3",
 	})
 }
 

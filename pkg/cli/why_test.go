@@ -41,7 +41,9 @@ func TestWhyText(t *testing.T) {
 			r.Health.State, r.Health.Checks = health.Unknown, []status.Check{{Name: "check", What: "http 10.0.0.1:80"}}
 			r.Weight = 0
 		}},
-		{"slow-start", func(_ *status.Status, _ *status.Service, r *status.Server) { r.Configured, r.Weight, r.Health.Weight = 9, 2, 2 }},
+		{"slow-start", func(_ *status.Status, _ *status.Service, r *status.Server) {
+			r.Configured, r.Weight, r.Health.Weight = 9, 2, 2
+		}},
 		{"drained", func(s *status.Status, _ *status.Service, r *status.Server) {
 			r.Override = &override.Override{Target: override.Everywhere("web1"), By: "root (alice)", Since: s.Time.Add(-2 * time.Hour), Reason: "new disk", Remove: true}
 			r.Weight, r.Active = 0, 2
