@@ -51,7 +51,7 @@ type Drain struct {
 	Override override.Override `json:"override"`
 	Read     time.Time         `json:"read"`     // when the kernel was looked at; year 1 before that
 	Error    string            `json:"error"`    // why it could not be, or ""
-	Empty    bool              `json:"empty"`    // no connection has been left for some seconds
+	Empty    bool              `json:"empty"`    // no connection is left, and none can have been begun
 	Active   uint64            `json:"active"`   // connections of all the servers
 	Inactive uint64            `json:"inactive"` // of TCP those that are being closed, of UDP all
 	Servers  []DrainServer     `json:"servers"`

@@ -100,7 +100,7 @@ func (d *Director) order(ctx context.Context, c *config.Config, o override.Overr
 // ordered tells what an override is about.
 func (d *Director) ordered(c *config.Config, o override.Override, changed bool) control.Ordered {
 	done := control.Ordered{Changed: changed, Override: o, Servers: []string{}, Others: []override.Override{}, Errors: []string{}}
-	set := d.overrides.Set()
+	set := d.overrides.Set().Index()
 	for _, v := range c.Virtual {
 		for _, r := range v.Real {
 			if !o.Target.Covers(v.Name, r.Name, r.Address) {

@@ -121,11 +121,14 @@ type Observed struct {
 	Health    desired.Health  // zero where no daemon runs
 	Verdict   desired.Verdict // zero where no daemon runs
 	Overrides override.Set
+
+	words override.Index // of Overrides; Build's own
 }
 
 // Build lays configuration and kernel side by side: first the services of the
 // configuration by name, then the kernel's others.
 func Build(c *config.Config, o Observed) Status {
+	o.words = o.Overrides.Index()
 	kernel := make(map[lvs.ServiceKey]lvs.Service, len(o.Services))
 	for _, s := range o.Services {
 		kernel[s.Key] = s
@@ -234,7 +237,7 @@ func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
-		s.Override = overrideOn(o.Overrides, v, r, fallback)
+		s.Override = overrideOn(o.words, v, r, fallback)
 		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}
