@@ -111,3 +111,17 @@ func presence(role lvs.Role, present bool) string {
 	}
 	return "not here"
 }
+
+// printSync writes the daemons that send connections to a standby, or receive them.
+func printSync(b *strings.Builder, s status.Status) {
+	for _, d := range s.Sync {
+		state := "running"
+		switch {
+		case !d.Running:
+			state = "MISSING"
+		case !d.Wanted && s.Daemon != nil:
+			state = "running, but not asked for"
+		}
+		fmt.Fprintf(b, "sync %s on %s, id %d: %s\n", d.Role, d.Interface, d.ID, state)
+	}
+}

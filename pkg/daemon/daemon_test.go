@@ -60,7 +60,8 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+// until it says that it is ready. %DIR% in the text stands for its folder, with
+// which before is called.
 func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{

@@ -33,6 +33,7 @@ func Judge(s Status) Verdict {
 		}
 	}
 	j.addresses(s)
+	j.sync(s)
 	v := Verdict{Level: Well, Reasons: append(j.bad, j.degraded...), Summary: j.summary(s)}
 	switch {
 	case len(j.bad) > 0:
@@ -152,6 +153,14 @@ func (j *judgement) addresses(s Status) {
 			if !v.Present && i.Role == lvs.Active {
 				j.grave("the VIP %s is missing on %s", v.Address, v.Interface)
 			}
+		}
+	}
+}
+
+func (j *judgement) sync(s Status) {
+	for _, d := range s.Sync {
+		if d.Wanted && !d.Running {
+			j.warn("the sync daemon (%s on %s) does not run", d.Role, d.Interface)
 		}
 	}
 }
