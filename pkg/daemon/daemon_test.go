@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/firewall"
@@ -43,6 +45,7 @@ type running struct {
 	t       *testing.T
 	dir     string
 	table   *ipvstest.Kernel
+	fail    atomic.Bool // the table refuses every change
 	modules *fakeModules
 	notices chan string
 	log     *logBuffer
@@ -66,6 +69,12 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
+	}
+	r.table.Fail = func(lvs.Change) error {
+		if r.fail.Load() {
+			return unix.EIO
+		}
+		return nil
 	}
 	r.listen()
 	r.write(text)

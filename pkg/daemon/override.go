@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -93,8 +95,30 @@ func (d *Director) order(ctx context.Context, c *config.Config, o override.Overr
 	case <-ctx.Done():
 		return done, fmt.Errorf("wait for the kernel to follow %s: %w", o.Target, ctx.Err())
 	}
-	done.Errors = problems(&round)
+	done.Errors = concerning(c, o.Target, problems(&round), round.Err)
 	return done, nil
+}
+
+// concerning gives those of a round's problems that keep an order from being done: of
+// the services that it is about, and what could not be read.
+func concerning(c *config.Config, t override.Target, problems []string, unread error) []string {
+	list := []string{}
+	for _, text := range problems {
+		if unread != nil && text == unread.Error() || slices.ContainsFunc(c.Virtual, func(v config.Virtual) bool {
+			about := slices.ContainsFunc(v.Real, func(r config.Real) bool { return t.Covers(v.Name, r.Name, r.Address) })
+			return about && slices.ContainsFunc(v.Keys, func(k lvs.ServiceKey) bool { return mentions(text, k.String()) })
+		}) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// mentions tells whether a text has a key that is not a part of a longer one: "tcp
+// 192.0.2.1:80" is not "tcp 192.0.2.1:8080".
+func mentions(text, key string) bool {
+	_, rest, found := strings.Cut(text, key)
+	return found && (rest == "" || rest[0] < '0' || rest[0] > '9')
 }
 
 // ordered tells what an override is about.
