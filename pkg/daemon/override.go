@@ -30,11 +30,11 @@ func (d *Director) Override(ctx context.Context, order control.Order) (control.O
 		return control.Ordered{}, err
 	}
 	o := overrideOf(order, time.Now().Round(0))
-	done, err := d.order(ctx, c, o, func(s override.Set) override.Set { return s.With(o) })
-	if err == nil {
-		d.noteOverride(o, verb(o), o.By)
+	if err := d.put(func(s override.Set) override.Set { return s.With(o) }); err != nil {
+		return control.Ordered{}, err
 	}
-	return done, err
+	d.noteOverride(o, verb(o), o.By)
+	return d.follow(ctx, c, o)
 }
 
 func overrideOf(order control.Order, now time.Time) override.Override {
@@ -59,18 +59,15 @@ func (d *Director) Enable(ctx context.Context, t override.Target, by string) (co
 		o.Target = t
 		return d.ordered(c, o, false), nil
 	}
-	var done control.Ordered
-	var err error
+	if err := d.put(func(s override.Set) override.Set { return s.Without(t) }); err != nil {
+		return control.Ordered{}, err
+	}
+	d.noteOverride(override.Override{Target: t}, "as configured again", by)
 	if t == override.Self {
-		done, err = d.enableSelf(o)
-	} else {
-		done, err = d.order(ctx, c, o, func(s override.Set) override.Set { return s.Without(t) })
+		d.roles.setDrained(false)
+		return d.orderedSelf(o), nil
 	}
-	if err == nil {
-		o.Reason = ""
-		d.noteOverride(o, "as configured again", by)
-	}
-	return done, err
+	return d.follow(ctx, c, o)
 }
 
 // verb says what an override does, in a sentence.
@@ -81,11 +78,13 @@ func verb(o override.Override) string {
 	return fmt.Sprintf("set to weight %d", o.Weight)
 }
 
-// order changes the overrides and has the kernel follow.
-func (d *Director) order(ctx context.Context, c *config.Config, o override.Override, change func(override.Set) override.Set) (control.Ordered, error) {
-	if err := d.overrides.Change(func(s override.Set) (override.Set, error) { return change(s), nil }); err != nil {
-		return control.Ordered{}, err
-	}
+// put changes the overrides for good.
+func (d *Director) put(change func(override.Set) override.Set) error {
+	return d.overrides.Change(func(s override.Set) (override.Set, error) { return change(s), nil })
+}
+
+// follow has the kernel follow an order, and tells what came of it.
+func (d *Director) follow(ctx context.Context, c *config.Config, o override.Override) (control.Ordered, error) {
 	first := d.reconciler.Await()
 	d.drains.wake()
 	done := d.ordered(c, o, true)
