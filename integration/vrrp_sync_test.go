@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -181,16 +183,23 @@ func held(t *testing.T, h *lab.Host) int {
 	return strings.Count(labtest.Run(t, h, "ipvsadm", "-Lnc"), "ESTABLISHED")
 }
 
-// The kernel never sends idle connections to a standby that starts late. A push
-// does: without it none of them survives, with it all do.
+// The kernel never sends idle connections to a standby that starts late: without a
+// push none of them survives. With one, by hand or at the standby's own request, all
+// do.
 func TestIdleConnectionsArePushed(t *testing.T) {
 	w := wirings[0]
-	for _, push := range []bool{false, true} {
-		t.Run(fmt.Sprintf("push %t", push), func(t *testing.T) {
+	for _, how := range []string{"not", "by hand", "at the standby's request"} {
+		t.Run(how, func(t *testing.T) {
 			l := w.build(t)
-			// Without this a connection that nobody knows is balanced anew, and the wrong real
+			secret := ""
+			if how == "at the standby's request" {
+				secret = sharedSecret(t)
+			}
+			// Sloppy, a connection that nobody knows is balanced anew, and the wrong real
 			// server resets it.
-			strict := func(config string) string { return strings.Replace(config, "peers", "sloppy = false\npeers", 1) }
+			strict := func(config string) string {
+				return strings.Replace(config, "peers", "sloppy = false\n"+secret+"peers", 1)
+			}
 			one := startPlain(t, l.Host("lb1"), strict(w.config(0)))
 			one.becomes("active", true)
 			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
@@ -201,17 +210,49 @@ func TestIdleConnectionsArePushed(t *testing.T) {
 			two.becomes("backup", false)
 			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
 			want := 0
-			if push {
+			switch {
+			case how == "by hand":
 				one.run("sync", "push")
 				want = connections
+			case secret != "":
+				eventually(t, "the standby has asked", func() bool { return two.status().Sync.Got != nil })
+				want = connections
+				knowEachOther(t, one, two)
+			}
+			if want > 0 {
 				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) == connections })
 			}
+			t.Logf("pushed %s: the standby has %d of %d idle connections", how, held(t, two.host), connections)
 			labtest.NoError(t, one.host.Unplug("eth0", true))
 			one.cmd.Kill()
 			two.becomes("active", true)
-			if n := clients.ask("after", 5*time.Second); n != want {
-				t.Errorf("%d of %d idle connections survive, want %d", n, connections, want)
+			n := clients.ask("after", 5*time.Second)
+			t.Logf("pushed %s: %d of %d idle connections survive", how, n, connections)
+			if n != want {
+				t.Errorf("%d of %d idle connections survive, want %d\nlb1:\n%s\nlb2:\n%s", n, connections, want, one.log, two.log)
 			}
 		})
 	}
+}
+
+// sharedSecret is the configuration of a secret that the directors share.
+func sharedSecret(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	labtest.NoError(t, os.WriteFile(path, []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
+	return fmt.Sprintf("secret_file = %q\n", path)
+}
+
+// knowEachOther waits until both sides show how many connections both hold, and
+// that this is the same.
+func knowEachOther(t *testing.T, active, standby *director) {
+	t.Helper()
+	eventually(t, "both know what both hold", func() bool {
+		a, s := active.status().Sync, standby.status().Sync
+		return a.Here.Connections == connections && s.Here.Connections == connections &&
+			len(a.Peers) == 1 && a.Peers[0].Connections.Connections == connections && a.Peers[0].Backup && a.Peers[0].Apart == 0 &&
+			len(s.Peers) == 1 && s.Peers[0].Connections.Connections == connections && s.Peers[0].Master && !s.Waiting
+	})
+	active.run("status")
+	standby.run("status")
 }

@@ -26,7 +26,7 @@ type Director interface {
 	// SetRole sets the role in an external VRRP instance, in all if the name is "".
 	SetRole(ctx context.Context, instance string, role lvs.Role) error
 	// PushConnections sends all connections to the standbys and tells how many.
-	PushConnections(context.Context) (int, error)
+	PushConnections(context.Context) (status.Push, error)
 	// Probes gives the latest probes of the checks of one real server.
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
 	// Health gives what all checks say, for whoever plans another configuration.

@@ -51,7 +51,9 @@ func (f fake) Failover(_ context.Context, instance string) error {
 	return errors.New("hand over " + instance)
 }
 
-func (f fake) PushConnections(context.Context) (int, error) { return 3, nil }
+var aPush = status.Push{Connections: status.Connections{Connections: 3}}
+
+func (f fake) PushConnections(context.Context) (status.Push, error) { return aPush, nil }
 
 func (f fake) SetRole(_ context.Context, instance string, role lvs.Role) error {
 	return errors.New(instance + " " + role.String())
@@ -260,7 +262,7 @@ func TestRoles(t *testing.T) {
 	if err := client.SetRole(t.Context(), "front", lvs.Undecided); err == nil {
 		t.Error("nobody can be told to be undecided")
 	}
-	if n, err := client.PushConnections(t.Context()); n != 3 || err != nil {
-		t.Errorf("push: %d, %v", n, err)
+	if p, err := client.PushConnections(t.Context()); p != aPush || err != nil {
+		t.Errorf("push: %+v, %v", p, err)
 	}
 }

@@ -48,6 +48,7 @@ type Director struct {
 	reconciler *reconcile.Reconciler
 	judge      *judge
 	roles      *roles
+	sharing    *sharing
 	notifier   *notify.Notifier
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
@@ -130,7 +131,12 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
-	r.OnRound(d.tellRound)
+	d.sharing = newSharing(o.Log, v, d.current, roles.current)
+	d.sharing.tell = d.notifier.Tell
+	r.OnRound(func(round reconcile.Round) {
+		d.tellRound(round)
+		d.sharing.after(round)
+	})
 	j.tell = d.notifier.Tell
 	return d
 }
@@ -168,6 +174,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	select {

@@ -23,6 +23,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		return status.Status{}, err
 	}
 	s.SetElections(d.roles.status())
+	s.SetKnown(d.sharing.known())
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),

@@ -23,51 +23,70 @@ const (
 	pushBytes = 1400
 )
 
+// Pushed is what a push came to.
+type Pushed struct {
+	Connections int
+	Templates   int // of persistence
+	Left        int // connections whose service is not in the table any more
+}
+
 // Push sends all connections of the network namespace to the backups of a sync
-// daemon, in the kernel's own messages, and tells how many. The kernel itself
-// sends a connection only when packets of it pass, so a backup that starts late
-// never hears of idle ones. What a backup has already it only refreshes.
-func Push(ctx context.Context, d lvs.SyncDaemon) (int, error) {
+// daemon, in the kernel's own messages. The kernel itself sends a connection only
+// when packets of it pass, so a backup that starts late never hears of idle ones.
+// What a backup has already it only refreshes. services are those of the kernel.
+func Push(ctx context.Context, d lvs.SyncDaemon, services []lvs.Service) (Pushed, error) {
 	list, err := os.Open(ConnectionsPath)
 	if err != nil {
-		return 0, fmt.Errorf("push connections: %w", err)
+		return Pushed{}, fmt.Errorf("push connections: %w", err)
 	}
 	defer list.Close()
 	conn, err := dialGroup(ctx, d)
 	if err != nil {
-		return 0, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return Pushed{}, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
 	defer conn.Close()
 	limit := pushBytes
 	if d.MaxLen != 0 {
 		limit = min(limit, int(d.MaxLen))
 	}
-	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, limit)}
+	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, limit), belonging: NewBelonging(services)}
 	if err := ReadConnections(list, p.add); err != nil {
-		return p.sent, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return p.done, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
 	if err := p.flush(); err != nil {
-		return p.sent, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return p.done, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
-	return p.sent, nil
+	return p.done, nil
 }
 
 type pusher struct {
-	ctx      context.Context // of the one Push
-	conn     net.Conn
-	message  *SyncMessage
-	messages int
-	sent     int // connections
+	ctx       context.Context // of the one Push
+	conn      net.Conn
+	message   *SyncMessage
+	belonging *Belonging
+	messages  int
+	done      Pushed
 }
 
 func (p *pusher) add(c Connection) error {
-	if p.message.Add(c) {
+	if !p.belonging.Of(&c) {
+		p.done.Left++
 		return nil
 	}
-	if err := p.flush(); err != nil {
-		return err
+	if !p.message.Add(c) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+		if !p.message.Add(c) {
+			p.done.Left++ // a message is too short for the engine's data
+			return nil
+		}
 	}
-	p.message.Add(c)
+	if c.Template {
+		p.done.Templates++
+	} else {
+		p.done.Connections++
+	}
 	return nil
 }
 
@@ -78,7 +97,6 @@ func (p *pusher) flush() error {
 	if _, err := p.conn.Write(p.message.Bytes()); err != nil {
 		return err
 	}
-	p.sent += p.message.Count()
 	p.message.Reset()
 	if p.messages++; p.messages%burst != 0 {
 		return nil

@@ -27,6 +27,7 @@ type Status struct {
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
+	Sync     *Sync     `json:"sync"`     // null where connections are not shared
 	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
@@ -128,6 +129,7 @@ func Build(c *config.Config, o Observed) Status {
 		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
+		Sync:     syncOf(c, o),
 		Warnings: Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
