@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -113,11 +114,24 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 	if s.BackupOnly == Yes && s.Mode == SyncBoth {
 		c.add(raw.BackupOnly.pos, `backup_only with mode = "follow"`, "a director that is always a backup too would forward nothing")
 	}
+	if s.BackupOnly == Yes && s.Mode == SyncFollow && !MoveTogether(instances) {
+		c.add(raw.BackupOnly.pos, "one group of all tables [vrrp.NAME]",
+			"a director that is active in one instance and a standby in another would forward nothing")
+	}
 	s.Peers = c.peers(&raw.Peers, lvs.FamilyOf(s.Daemon.Target().Addr()))
 	if raw.SecretFile.ok() && len(raw.Peers.values) == 0 && !raw.Peers.bad {
 		c.add(raw.SecretFile.pos, `peers = ["ADDRESS"]`, "secret_file is for questions to the peers, and there are none")
 	}
 	return s
+}
+
+// MoveTogether tells whether a director always has the same role in all instances.
+func MoveTogether(all []VRRP) bool {
+	if len(all) < 2 {
+		return true
+	}
+	other := func(v VRRP) bool { return v.Group != all[0].Group || v.External }
+	return all[0].Group != "" && !slices.ContainsFunc(all, other)
 }
 
 func choice(b boolean) Choice {

@@ -183,6 +183,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")
+	d.sharing.handOver(context.WithoutCancel(ctx))
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()

@@ -46,7 +46,11 @@ func (a aim) goal(j *judge) reconcile.Goal {
 		Desire: desire,
 		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
 			var s lvs.State
-			s.Addresses, s.Absent = desired.Addresses(a.config, desired.Host{Addresses: addresses, Roles: j.currentRoles()})
+			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
+			s.Addresses, s.Absent = desired.Addresses(a.config, host)
+			if s.Silent = desired.Silent(a.config, addresses); s.Silent {
+				s.Daemons = desired.Daemons(a.config, host)
+			}
 			return s
 		},
 		Resync:    a.config.Director.Resync,
@@ -183,9 +187,10 @@ func (j *judge) observed(a aim) status.Observed {
 
 // Health gives what all checks say.
 func (d *Director) Health(context.Context) (control.Health, error) {
+	roles := d.judge.currentRoles()
 	d.judge.mu.Lock()
 	defer d.judge.mu.Unlock()
-	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
+	return control.Health{Roles: roles, Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
 }
 
 // addressesChanged starts a round. The source of checks through the VIP may be

@@ -29,6 +29,10 @@ const (
 	pushRest   = 2 * time.Second // after a push that a peer asked for
 	countFresh = time.Second     // how old a count may be that others are told
 
+	// handOverTime bounds the push before a handover, some 100,000 connections; what
+	// is missing then is what the kernel has told, or nearly all of it.
+	handOverTime = 3 * time.Second
+
 	// countShare is by how much longer than a count took the pause after it is at
 	// least: counting takes a hundredth of a processor at most.
 	countShare = 100
@@ -329,6 +333,23 @@ func (s *sharing) push(ctx context.Context, to netip.Addr) (status.Push, error) 
 	defer s.mu.Unlock()
 	s.pushed = &p
 	return p, nil
+}
+
+// handOver sends all connections before another director takes over as planned: the
+// kernel holds the latest ones back for up to two seconds (IPVS_SYNC_FLUSH_TIME) and
+// forgets them when its daemon stops. It is no error if there is nobody to send to.
+func (s *sharing) handOver(ctx context.Context) {
+	if s.config().Sync == nil {
+		return
+	}
+	if _, master := s.daemons()[lvs.SyncMaster]; !master {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOverTime)
+	defer cancel()
+	if _, err := s.push(ctx, netip.Addr{}); err != nil {
+		s.log.Warn("connections not pushed before the handover", "err", err)
+	}
 }
 
 func (s *sharing) occupy() bool {

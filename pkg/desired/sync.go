@@ -54,7 +54,7 @@ func syncRules(s *config.Sync) []lvs.Rule {
 
 // syncing are the parameters of connection synchronisation
 // (Documentation/networking/ipvs-sysctl.rst).
-func syncing(p parameters, s *config.Sync) {
+func syncing(p parameters, s *config.Sync, silent bool) {
 	if s == nil {
 		return
 	}
@@ -70,7 +70,7 @@ func syncing(p parameters, s *config.Sync) {
 	flag("sync_persist_mode", s.Persist)
 	flag("sloppy_tcp", s.Sloppy)
 	flag("sloppy_sctp", s.Sloppy)
-	flag("backup_only", s.BackupOnly == config.Yes)
+	flag("backup_only", silent)
 	if s.Queue != 0 {
 		set("sync_qlen_max", fmt.Sprint(s.Queue))
 	}

@@ -175,6 +175,20 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 			}
 		}
 	}
+	return append(warnings, bothWarnings(c, addresses)...)
+}
+
+// bothWarnings are about a director that is a real server of VIPs that it shares.
+func bothWarnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []string {
+	var warnings []string
+	missing := desired.Hindrance(c)
+	if missing == "" {
+		return nil
+	}
+	for _, b := range desired.BothOf(c, addresses) {
+		warnings = append(warnings, fmt.Sprintf("virtual %s: this director is one of its real servers, and without %s "+
+			"a standby sends the packets that it gets from the active director back to it", b.Virtual, missing))
+	}
 	return warnings
 }
 
