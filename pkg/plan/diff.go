@@ -144,13 +144,19 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 // standby must speak before it gets the VIPs, or it would refuse the connections of
 // others.
 func Takeover(want, have lvs.State, owned Owned) []Op {
-	add, remove := addresses(want, have.Addresses, owned.Addresses)
 	var first []Op
 	last := daemons(want.Daemons, have.Daemons, owned.Daemons)
 	if want.Silent {
 		first, last = silence(last)
 	}
-	return slices.Concat(first, add, remove, last)
+	return slices.Concat(first, Addresses(want, have, owned), last)
+}
+
+// Addresses gives the operations on addresses alone, for when all else is known
+// to be as desired.
+func Addresses(want, have lvs.State, owned Owned) []Op {
+	add, remove := addresses(want, have.Addresses, owned.Addresses)
+	return append(add, remove...)
 }
 
 // detours are all lvsd's own: those that nobody wants go.

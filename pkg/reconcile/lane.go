@@ -44,18 +44,9 @@ func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	}
 }
 
-// uses tells whether an operation is one that the lane may do.
-func (*lane) uses(op plan.Op) bool {
-	switch op.(type) {
-	case plan.Address, plan.Daemon:
-		return true
-	}
-	return false
-}
-
 // enter keeps the lane free while a round does what the lane may do.
 func (l *lane) enter(batch []plan.Op) (leave func()) {
-	if !l.uses(batch[0]) {
+	if !ofLane(batch[0]) {
 		return func() {}
 	}
 	l.mu.Lock()
@@ -65,7 +56,16 @@ func (l *lane) enter(batch []plan.Op) (leave func()) {
 // outdated tells whether the lane was used since the round that planned the
 // operation observed the kernel. The caller has entered the lane.
 func (l *lane) outdated(op plan.Op, round *Round) bool {
-	return l.uses(op) && l.n != round.lane
+	return ofLane(op) && l.n != round.lane
+}
+
+// ofLane tells whether an operation is one that the lane does too.
+func ofLane(op plan.Op) bool {
+	switch op.(type) {
+	case plan.Address, plan.Daemon:
+		return true
+	}
+	return false
 }
 
 // completed notes after a round whether the services of its goal are all there.
