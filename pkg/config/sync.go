@@ -119,6 +119,12 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 			"a director that is active in one instance and a standby in another would forward nothing")
 	}
 	s.Peers = c.peers(&raw.Peers, lvs.FamilyOf(s.Daemon.Target().Addr()))
+	for i, a := range s.Peers {
+		if group := s.Daemon.Target().Addr(); group.IsLinkLocalMulticast() && group.Is6() && a.IsValid() && !a.IsLinkLocalUnicast() {
+			c.add(raw.Peers.values[i].pos, `an address in fe80::/10, or a wider group such as "ff05::81"`,
+				"messages to %s come from link-local addresses, never from %s", group, a)
+		}
+	}
 	if raw.SecretFile.ok() && len(raw.Peers.values) == 0 && !raw.Peers.bad {
 		c.add(raw.SecretFile.pos, `peers = ["ADDRESS"]`, "secret_file is for questions to the peers, and there are none")
 	}

@@ -185,7 +185,10 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			d.roles.start()
+			tasks.Go(func() error {
+				d.elect(ctx)
+				return nil
+			})
 			tellSystemd("READY=1")
 			d.watchdog.expect(d.current().Director.Resync)
 		})

@@ -22,6 +22,7 @@ type neighbour struct {
 	address  netip.Addr
 	kick     chan struct{} // capacity 1: ask now
 	wanted   bool          // a push
+	asked    bool // since the push was wanted
 	answered time.Time
 	answer   peer.Answer
 	err      error
@@ -41,10 +42,16 @@ func (n *neighbour) want(listening, late bool) {
 	if !late {
 		return
 	}
+	n.asked = false
 	select {
 	case n.kick <- struct{}{}:
 	default:
 	}
+}
+
+// pending tells whether the peer may have a push for this director.
+func (n *neighbour) pending() bool {
+	return n.wanted && (!n.asked || n.err == nil && n.answer.Master)
 }
 
 // heard takes an answer, or the error in its place. here is what this director
@@ -53,7 +60,7 @@ func (n *neighbour) heard(now time.Time, here status.Connections, master bool, c
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // who was asked is said beside it
 	}
-	n.err = err
+	n.err, n.asked = err, true
 	if err == nil {
 		n.answered, n.answer = now, a
 		n.apart = distance(here.Connections, a.Connections) + distance(here.Templates, a.Templates)

@@ -83,6 +83,42 @@ func TestFewConnections(t *testing.T) {
 	}
 }
 
+// A peer may have a push as long as it was not asked, or is a master that has not
+// pushed.
+func TestNeighbourPending(t *testing.T) {
+	c := &config.Sync{Behind: time.Hour}
+	tests := []struct {
+		name   string
+		answer peer.Answer
+		err    error
+		want   bool
+	}{
+		{"master", peer.Answer{Master: true}, nil, true},
+		{"standby", peer.Answer{Backup: true}, nil, false},
+		{"silent", peer.Answer{}, errors.New("refused"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := newNeighbour(netip.Addr{}, false)
+			if n.pending() {
+				t.Error("pending before a push is wanted")
+			}
+			n.want(true, true)
+			if !n.pending() {
+				t.Error("not pending before it was asked")
+			}
+			n.heard(time.Now(), status.Connections{}, false, c, tt.answer, tt.err)
+			if n.pending() != tt.want {
+				t.Errorf("pending %t after the answer", n.pending())
+			}
+			n.wanted = false
+			if n.pending() {
+				t.Error("pending after the push")
+			}
+		})
+	}
+}
+
 // A push is wanted from the moment on in which the kernel listens, until it came or
 // this director ceases to be a standby.
 func TestNeighbourWants(t *testing.T) {

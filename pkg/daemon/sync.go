@@ -57,14 +57,16 @@ type sharing struct {
 	pushed    *status.Push
 	got       *status.Push
 	pushing   bool
-	rested    time.Time // until then no peer's wish for a push is heard
-	listening bool      // the kernel's backup daemon runs
+	rested    time.Time     // until then no peer's wish for a push is heard
+	listening bool          // the kernel's backup daemon runs
+	observed  bool          // there was a round
+	has       chan struct{} // closed when this director has what its peers could push at its start
 }
 
 func newSharing(log *slog.Logger, v view, c func() *config.Config, roles func() map[string]lvs.Role) *sharing {
 	return &sharing{
 		log: log, table: v, config: c, roles: roles, tell: func(notice.Event) {},
-		changed: make(chan struct{}, 1), peers: map[netip.Addr]*neighbour{},
+		changed: make(chan struct{}, 1), peers: map[netip.Addr]*neighbour{}, has: make(chan struct{}),
 	}
 }
 
@@ -182,10 +184,42 @@ func (s *sharing) after(round reconcile.Round) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := started || wanted && there && !s.listening
-	s.listening = wanted && (there || started)
+	s.listening, s.observed = wanted && (there || started), true
 	for _, n := range s.peers {
 		n.want(s.listening, late)
 	}
+	s.settle()
+}
+
+// settle notes that no peer has a push for this director any more, once. The caller
+// holds mu.
+func (s *sharing) settle() {
+	pending := !s.observed || len(s.peers) == 0
+	for _, n := range s.peers {
+		pending = pending || n.pending()
+	}
+	select {
+	case <-s.has:
+	default:
+		if !pending {
+			close(s.has)
+		}
+	}
+}
+
+// await waits until this director has what its peers could push at its start, but no
+// longer than so, and tells whether it has.
+func (s *sharing) await(ctx context.Context, most time.Duration) bool {
+	if !s.config().Sync.Asks() {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(most):
+	case <-s.has:
+		return true
+	}
+	return false
 }
 
 // askOften asks a peer again and again.
@@ -213,6 +247,7 @@ func (s *sharing) ask(ctx context.Context, l peer.Link, n *neighbour) time.Durat
 	s.mu.Lock()
 	events := n.heard(time.Now(), here, master, s.config().Sync, a, err)
 	wanted := n.wanted
+	s.settle()
 	s.mu.Unlock()
 	for _, e := range events {
 		s.report(e)
@@ -244,6 +279,7 @@ func (s *sharing) askPush(ctx context.Context, l peer.Link, n *neighbour) time.D
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n.wanted = false
+	s.settle()
 	s.got = &status.Push{Time: time.Now(), Peer: n.address, Connections: status.Connections(a.Pushed)}
 	return retryPause // now the counts are of interest
 }
