@@ -185,10 +185,11 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			tasks.Go(func() error {
-				d.elect(ctx)
-				return nil
-			})
+			if d.current().Sync.Asks() {
+				tasks.Go(func() error { return d.elect(ctx) })
+			} else {
+				d.roles.start()
+			}
 			tellSystemd("READY=1")
 			d.watchdog.expect(d.current().Director.Resync)
 		})

@@ -91,3 +91,14 @@ func TestSyncMessageIsBounded(t *testing.T) {
 		t.Errorf("%d connections, want %d", large.Count(), maxSyncConns)
 	}
 }
+
+func TestLongestMessage(t *testing.T) {
+	for _, tt := range []struct {
+		maxLen    uint16
+		mtu, want int
+	}{{0, 1500, 1400}, {0, 65536, 1400}, {0, 1280, 1232}, {300, 1500, 300}, {9000, 9000, 1400}} {
+		if got := longest(lvs.SyncDaemon{MaxLen: tt.maxLen}, tt.mtu); got != tt.want {
+			t.Errorf("maxlen %d, MTU %d: got %d, want %d", tt.maxLen, tt.mtu, got, tt.want)
+		}
+	}
+}

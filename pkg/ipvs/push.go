@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -18,10 +19,22 @@ import (
 const (
 	burst     = 10
 	pushPause = 10 * time.Millisecond
-	// pushBytes is the length of a message if the daemon's is not set: it fits
-	// Ethernet with IPv4 and with IPv6.
+	// pushBytes is the length of a message if nothing asks for less: it fits Ethernet
+	// with IPv4 and with IPv6.
 	pushBytes = 1400
+	// headerBytes are those of IPv6 and UDP.
+	headerBytes = 48
 )
+
+// longest is the longest message to send. A backup takes none that is longer than its
+// own daemon would send, which is what fits the interface if nothing else is said.
+func longest(d lvs.SyncDaemon, mtu int) int {
+	n := min(pushBytes, mtu-headerBytes)
+	if d.MaxLen != 0 {
+		n = min(n, int(d.MaxLen))
+	}
+	return n
+}
 
 // Pushed is what a push came to.
 type Pushed struct {
@@ -40,16 +53,16 @@ func Push(ctx context.Context, d lvs.SyncDaemon, services []lvs.Service) (Pushed
 		return Pushed{}, fmt.Errorf("push connections: %w", err)
 	}
 	defer list.Close()
-	conn, err := dialGroup(ctx, d)
+	device, err := net.InterfaceByName(d.Interface)
+	if err != nil {
+		return Pushed{}, fmt.Errorf("push connections: find interface %s: %w", d.Interface, err)
+	}
+	conn, err := dialGroup(ctx, d.Target(), device, max(int(d.TTL), 1))
 	if err != nil {
 		return Pushed{}, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
 	defer conn.Close()
-	limit := pushBytes
-	if d.MaxLen != 0 {
-		limit = min(limit, int(d.MaxLen))
-	}
-	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, limit), belonging: NewBelonging(services)}
+	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, longest(d, device.MTU)), belonging: NewBelonging(services)}
 	if err := ReadConnections(list, p.add); err != nil {
 		return p.done, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
@@ -110,16 +123,11 @@ func (p *pusher) flush() error {
 }
 
 // dialGroup opens a socket like that of the kernel's master.
-func dialGroup(ctx context.Context, d lvs.SyncDaemon) (net.Conn, error) {
-	device, err := net.InterfaceByName(d.Interface)
-	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w", d.Interface, err)
-	}
-	target := d.Target()
+func dialGroup(ctx context.Context, target netip.AddrPort, device *net.Interface, ttl int) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if errControl := raw.Control(func(fd uintptr) {
-			err = multicastOn(int(fd), target.Addr().Is6(), device, max(int(d.TTL), 1))
+			err = multicastOn(int(fd), target.Addr().Is6(), device, ttl)
 		}); errControl != nil {
 			return errControl
 		}
