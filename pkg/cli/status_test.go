@@ -73,7 +73,7 @@ func trouble(s *status.Status) {
 		missing.Servers[i].Present, missing.Servers[i].Weight = false, 0
 	}
 	s.Services = []status.Service{missing}
-	s.Sync = []status.Sync{
+	s.SyncDaemons = []status.SyncDaemon{
 		{Role: lvs.SyncMaster, Interface: "eth1", ID: 51, Wanted: true},
 		{Role: lvs.SyncBackup, Interface: "eth1", ID: 51, Running: true},
 		{Role: lvs.SyncBackup, Interface: "eth2", ID: 51, Wanted: true, Running: true},

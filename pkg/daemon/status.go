@@ -26,6 +26,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	o.Roles = d.roles.current()
 	s := seen.status(f.config, d.options.Version, o)
 	s.SetElections(d.roles.status())
+	s.SetKnown(d.sharing.known())
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
