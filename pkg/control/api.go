@@ -42,6 +42,7 @@ type Director interface {
 type Health struct {
 	Snapshot health.Snapshot         `json:"snapshot"`    // by the keys of the checks
 	Lost     map[lvs.ServiceKey]bool `json:"quorum_lost"` // for each service
+	Roles    map[string]lvs.Role     `json:"roles"`       // in each VRRP instance
 }
 
 // Reloaded is what a reload came to.

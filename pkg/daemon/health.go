@@ -192,7 +192,7 @@ func (j *judge) observed(a aim) status.Observed {
 func (d *Director) Health(context.Context) (control.Health, error) {
 	d.judge.mu.Lock()
 	defer d.judge.mu.Unlock()
-	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
+	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost), Roles: d.roles.current()}, nil
 }
 
 // addressesChanged starts a round. The source of checks through the VIP may be
