@@ -27,6 +27,7 @@ type roles struct {
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
 	tasks   sync.WaitGroup
+	resumed resumption
 
 	mu        sync.Mutex
 	started   bool
@@ -155,6 +156,9 @@ func (r *roles) configure() {
 }
 
 func (r *roles) run(instances []vrrp.Instance) (*member, error) {
+	for i := range instances {
+		instances[i].Resume = r.resumed.holds(instances[i].Name, instances[i].Interval)
+	}
 	router, err := vrrp.NewRouter(instances, r.signal)
 	if err != nil {
 		return nil, err
