@@ -85,7 +85,7 @@ deb: ## Debian packages for amd64 and arm64, in build/
 .PHONY: packages
 packages:
 	@rm -rf build/packages
-	@for v in 1.0.0 1.0.1; do VERSION=$$v hack/package/deb "$$($(GO) env GOARCH)" build/packages >/dev/null || exit; done
+	@for v in 1.0.0 1.0.1; do COMPRESS=gzip VERSION=$$v hack/package/deb "$$($(GO) env GOARCH)" build/packages >/dev/null || exit; done
 
 .PHONY: release
 release: ## programs that anybody can build again to the byte, packages, bills of materials and checksums, in build/release

@@ -102,17 +102,12 @@ func TestPackage(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		do   func()
-		runs string // the version that runs then
-	}{
-		{"restart by kill -9", m.kill, oldVersion},
-		{"upgrade", m.upgrade, newVersion},
-	} {
+	}{{"restart by kill -9", m.kill}, {"upgrade", m.upgrade}} {
 		loads := map[string]*lab.Load{}
 		for _, vip := range []string{"10.0.1.200", "10.0.1.201"} {
 			loads[vip] = client.StartLoad(t.Context(), lab.LoadConfig{URL: "http://" + vip + "/", Rate: 50, Workers: 4})
 		}
 		test.do()
-		m.isHealthy(test.runs)
 		for vip, load := range loads {
 			r := load.Stop()
 			t.Logf("%s: %s: %d of %d requests failed, longest pause %s", test.name, vip, r.Failures, r.Requests, r.LongestGap)
@@ -227,12 +222,21 @@ func (m *machine) reloads() {
 	m.run("systemctl", "reload", "lvsd.service")
 }
 
-// kill kills the director, which systemd starts again.
+// kill kills the director, which systemd starts again: with real-time scheduling now, which the package has as an example.
 func (m *machine) kill() {
 	m.t.Helper()
+	const dropIns = "/etc/systemd/system/lvsd.service.d"
+	m.run("install", "-D", "-m", "644", "-t", dropIns, "/usr/share/doc/lvsd/examples/realtime.conf")
+	m.run("systemctl", "daemon-reload")
 	pid := m.property("MainPID")
 	m.run("kill", "-9", pid)
 	m.eventually("systemd starts another director", func() bool { return m.property("MainPID") != pid && m.property("ActiveState") == "active" })
+	threads := m.run("chrt", "--all-tasks", "--pid", m.property("MainPID"))
+	if strings.Count(threads, "SCHED_RR") != strings.Count(threads, "policy") || strings.Count(threads, "priority: 10") == 0 {
+		m.t.Errorf("the threads are scheduled so:\n%s", threads)
+	}
+	labtest.NoError(m.t, os.RemoveAll(dropIns)) // of no package
+	m.isHealthy(oldVersion)
 }
 
 // isRemoved removes the package: its files go, forwarding stays; and purges it: nothing of it is left.
