@@ -40,6 +40,7 @@ func deb(t *testing.T, version string) string {
 const config = `[director]
 name = "lb1"
 resync = "1s"
+group = "lvsd-check"
 
 [vip]
 eth0 = "10.0.1.200/32"
@@ -204,6 +205,9 @@ func (m *machine) isRestricted() {
 		}
 	}
 	m.eventually("the receiver's program runs", func() bool { return inside("test", "-e", "/tmp/told") == nil })
+	if group := m.run("stat", "-c", "%G %a", "/run/lvsd/lvsd.sock"); group != "lvsd-check 660" {
+		m.t.Errorf("the control socket is for %s", group)
+	}
 	if dir := m.run("stat", "-c", "%a", "/var/lib/lvsd", "/run/lvsd"); dir != "755\n755" {
 		m.t.Errorf("the state directories have modes %q", dir)
 	}
