@@ -67,7 +67,7 @@ func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes
 // Health tells of one check.
 func (f fake) Health(context.Context) (Health, error) {
 	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
-	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
+	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}, Roles: map[string]lvs.Role{"front": lvs.Active}}, nil
 }
 
 // TestNotify has the one receiver "ops".
