@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -34,8 +35,18 @@ func TestMain(m *testing.M) {
 		hold(dir)
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "validate" { // the program that an upgrade would start
+		if os.Getenv(asBroken) != "" {
+			fmt.Fprintln(os.Stderr, "this program is broken")
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
+
+// asBroken makes this program refuse every configuration.
+const asBroken = "LVSD_TEST_AS_BROKEN"
 
 // patience is how long a test waits for what must happen soon.
 const patience = 20 * time.Second
@@ -51,6 +62,8 @@ type running struct {
 	log     *logBuffer
 	d       *Director
 	ended   chan error
+	// upgrades carries the signal that asks for one.
+	upgrades chan os.Signal
 }
 
 // web is a configuration with one service and these real servers.
@@ -69,6 +82,7 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
+		upgrades: make(chan os.Signal, 1),
 	}
 	r.table.Fail = func(lvs.Change) error {
 		if r.fail.Load() {
@@ -100,6 +114,7 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
 		}, ledger, log, a.goal(j)))
+	r.d.upgrades = r.upgrades
 	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)
