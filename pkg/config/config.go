@@ -24,6 +24,7 @@ type Config struct {
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Notify     []Receiver // sorted by name
+	Guard      *Guard     // nil: there is none
 	Files      []string   // every file that was read, the first one first
 }
 
@@ -68,6 +69,7 @@ type Virtual struct {
 	MinAvailable int           // percent of the servers; if fewer are up, failures are not believed
 	SlowStart    time.Duration // over which a server that came up climbs to its weight
 	Real         []Real        // sorted by name
+	Limits       Limits        // by the guard
 	Fallback     []Real        // in the file's order; named fallback, or fallback1, fallback2, …
 }
 

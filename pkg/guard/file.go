@@ -37,7 +37,7 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("%s:%d: %s; expected %s", e.Path, e.Line, e.Problem, e.Expected)
 }
 
-const aNetwork = `one network on a line, such as 192.0.2.0/24, or one address; "#" begins a comment`
+const aNetwork = "a network such as 192.0.2.0/24, or an address"
 
 // ReadFile reads a list: one network or address on a line. What follows a "#" or
 // a ";" is a comment. A list with a wrong line is no list: the error tells each
