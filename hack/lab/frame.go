@@ -21,7 +21,8 @@ type Frame struct {
 	MoreFragments  bool
 	ID             uint16
 	Payload        []byte
-	HeaderLength   byte // of IP in units of four bytes, 0 for the right one
+	Raw            []byte // in place of all that follows the IP header
+	HeaderLength   byte   // of IP in units of four bytes, 0 for the right one
 }
 
 // TCP flags.
@@ -52,9 +53,6 @@ func (f Frame) Bytes() []byte {
 	copy(ip[12:], source[:])
 	copy(ip[16:], target[:])
 	binary.BigEndian.PutUint16(ip[10:], ^sum(0, ip))
-	if f.HeaderLength != 0 {
-		ip[0] = 0x40 | f.HeaderLength
-	}
 	return append(b, transport...)
 }
 
@@ -65,10 +63,10 @@ func (f Frame) protocol() byte {
 	return unix.IPPROTO_TCP
 }
 
-// transport is what follows the IP header: of a later fragment the payload alone.
+// transport is what follows the IP header.
 func (f Frame) transport() []byte {
-	if f.Fragment != 0 {
-		return f.Payload
+	if f.Raw != nil {
+		return f.Raw
 	}
 	size, checksum := 20, 16
 	if f.UDP {
