@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,39 @@ func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probe
 			{At: at.Add(time.Second), Seconds: 3, Error: "connect 10.0.0.1:80: no answer in time"},
 		},
 	}}, nil
+}
+
+func (answers) Block(_ context.Context, network netip.Prefix, period time.Duration, by string) error {
+	return fmt.Errorf("block %s for %s by %s: no guard", network, period, by)
+}
+
+func (answers) Unblock(_ context.Context, network netip.Prefix) error {
+	return fmt.Errorf("unblock %s: it is not blocked by command", network)
+}
+
+// GuardTop counts ten packets more each time that it is asked.
+func (answers) GuardTop(context.Context) (status.GuardTop, error) {
+	n := asked.Add(10)
+	vip, at := netip.MustParseAddr("192.0.2.1"), time.Date(2026, 3, 1, 3, 0, int(n/10), 0, time.UTC)
+	return status.GuardTop{
+		Time: at,
+		Talkers: []status.GuardTalker{
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.1/32"), GuardCount: status.GuardCount{Packets: n, Bytes: 100 * n}, SYNs: n / 2},
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.2/32"), GuardCount: status.GuardCount{Packets: 7}},
+		},
+		Samples: []status.GuardSample{{Time: at, Interface: "eth0", Reason: "blocked", Packet: "tcp 10.0.0.3:7 to 192.0.2.1:80 SYN"}},
+	}, nil
+}
+
+var asked atomic.Uint64
+
+// GuardTest drops what comes to port 81.
+func (answers) GuardTest(_ context.Context, p status.GuardProbe) (status.GuardVerdict, error) {
+	v := status.GuardVerdict{Packet: fmt.Sprintf("%s %s to %s", p.Protocol, p.Source, p.Target), Enforce: true, Rule: "nothing speaks against it"}
+	if p.Target.Port() == 81 {
+		v.Drop, v.Rule = true, "no service of the VIP has the port"
+	}
+	return v, nil
 }
 
 func (answers) Health(context.Context) (control.Health, error) { return control.Health{}, nil }

@@ -28,6 +28,7 @@ func printStatus(w io.Writer, s status.Status) error {
 		fmt.Fprintf(&b, "vip %s on %s: %s\n", v.Address, v.Interface, presence)
 	}
 	printVRRP(&b, s.Time, s.VRRP)
+	printGuardLines(&b, s.Guard)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))
 	}

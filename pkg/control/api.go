@@ -34,6 +34,7 @@ type Director interface {
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
 	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
+	Guard
 }
 
 // Health is what a director's checks say.
@@ -92,6 +93,11 @@ const (
 	failoverPath = "/v1/failover" // ?instance=NAME
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"
+
+	blockPath     = "/v1/guard/block"   // ?network=PREFIX&for=DURATION&sudo=NAME
+	unblockPath   = "/v1/guard/unblock" // ?network=PREFIX
+	guardTopPath  = "/v1/guard/top"
+	guardTestPath = "/v1/guard/test" // ?protocol=tcp&source=ADDR:PORT&target=ADDR:PORT
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

@@ -144,6 +144,7 @@ func (s *Server) handler(ctx context.Context) http.Handler {
 		reply(w, h, err)
 	})
 	handleVRRP(mux, s.director)
+	handleGuard(mux, s.director)
 	mux.HandleFunc("POST "+notifyPath, func(w http.ResponseWriter, r *http.Request) {
 		outcomes, err := s.director.TestNotify(r.Context(), r.URL.Query().Get("name"))
 		reply(w, outcomes, err)

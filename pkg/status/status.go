@@ -27,6 +27,7 @@ type Status struct {
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
+	Guard    *Guard    `json:"guard"`    // null without one
 	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
