@@ -18,25 +18,15 @@ const (
 // Guard is the table [guard].
 type Guard struct {
 	Interfaces []string // sorted
-	Mode       GuardMode
+	Mode       lvs.GuardMode
 	Enforce    bool // false: count what would be dropped
 	OnStop     GuardOnStop
 	Allow      List
 	Block      List
-	OpenPorts  []Port // of every VIP, besides those of its services
-	Sample     uint32 // dropped packets per second whose head is kept; 0: none
-	Limits     Limits // of every service that gives none of its own
+	OpenPorts  []Port          // of every VIP, besides those of its services
+	Sample     uint32          // dropped packets per second whose head is kept; 0: none
+	Limits     lvs.GuardLimits // of every service that gives none of its own
 }
-
-// GuardMode is how the program is attached.
-type GuardMode string
-
-// The choices of mode.
-const (
-	AutoGuard    GuardMode = "auto"    // in the driver, or generic where the driver cannot
-	DriverGuard  GuardMode = "driver"  // in the driver or not at all
-	GenericGuard GuardMode = "generic" // after the driver
-)
 
 // GuardOnStop is what becomes of the guard when the daemon stops.
 type GuardOnStop string
@@ -53,21 +43,6 @@ type List struct {
 	Files    []string // in the configuration's order
 }
 
-// Limits are what a VIP or a service takes in a second. A zero Rate is no limit.
-type Limits struct {
-	SourceSYNs    Rate // of one source
-	SourcePackets Rate // of one source
-	SYNs          Rate // of all sources together
-	Packets       Rate // of all sources together
-	Fragments     Rate // of all sources together
-}
-
-// Rate is a token bucket.
-type Rate struct {
-	PerSecond uint32
-	Burst     uint32 // how much may come at once
-}
-
 // guard reads [guard]; nil if there is none.
 func (c *checker) guard(raw *rawGuard) *Guard {
 	if !raw.given() || raw.bad {
@@ -75,16 +50,15 @@ func (c *checker) guard(raw *rawGuard) *Guard {
 	}
 	g := &Guard{
 		Interfaces: c.guarded(raw),
-		Mode:       AutoGuard,
 		Enforce:    raw.Enforce.or(true),
 		OnStop:     KeepGuard,
 		Allow:      c.prefixList(&raw.Allow, &raw.AllowFiles, "allow_files"),
 		Block:      c.prefixList(&raw.Block, &raw.BlockFiles, "block_files"),
 		OpenPorts:  c.ports(&raw.OpenPorts),
 		Sample:     uint32(raw.Sample.in(&c.problems, "sample", 0, maxSample, defaultSample)),
-		Limits:     c.limits(&raw.Limit, Limits{}),
+		Limits:     c.limits(&raw.Limit, lvs.GuardLimits{}),
 	}
-	if m, ok := choose(&c.problems, &raw.Mode, "mode", []string{"auto", "driver", "generic"}, word(AutoGuard, DriverGuard, GenericGuard)); ok {
+	if m, ok := choose(&c.problems, &raw.Mode, "mode", lvs.GuardModes, lvs.ParseGuardMode); ok {
 		g.Mode = m
 	}
 	if s, ok := choose(&c.problems, &raw.OnStop, "on_stop", []string{"keep", "detach"}, word(KeepGuard, DetachGuard)); ok {
@@ -152,8 +126,8 @@ func (c *checker) prefixList(raw, files *list[text, *text], key string) List {
 }
 
 // limits reads limits; those that are not given are the general ones.
-func (c *checker) limits(raw *rawLimits, general Limits) Limits {
-	return Limits{
+func (c *checker) limits(raw *rawLimits, general lvs.GuardLimits) lvs.GuardLimits {
+	return lvs.GuardLimits{
 		SourceSYNs:    c.rate(&raw.SourceSYNs, "source_syns", general.SourceSYNs),
 		SourcePackets: c.rate(&raw.SourcePackets, "source_packets", general.SourcePackets),
 		SYNs:          c.rate(&raw.SYNs, "syns", general.SYNs),
@@ -164,7 +138,7 @@ func (c *checker) limits(raw *rawLimits, general Limits) Limits {
 
 // rate reads a rate; a bucket holds what comes in a second if its burst is not
 // given.
-func (c *checker) rate(raw *rawRate, what string, general Rate) Rate {
+func (c *checker) rate(raw *rawRate, what string, general lvs.Rate) lvs.Rate {
 	if !raw.ok() {
 		return general
 	}
@@ -172,7 +146,7 @@ func (c *checker) rate(raw *rawRate, what string, general Rate) Rate {
 		c.add(raw.pos, "rate = NUMBER, of a second", "%s has no rate", what)
 		return general
 	}
-	r := Rate{PerSecond: uint32(raw.Rate.in(&c.problems, what, 0, maxLimit, 0))}
+	r := lvs.Rate{PerSecond: uint32(raw.Rate.in(&c.problems, what, 0, maxLimit, 0))}
 	least := int64(1)
 	if r.PerSecond == 0 {
 		least = 0
@@ -185,13 +159,13 @@ func (c *checker) rate(raw *rawRate, what string, general Rate) Rate {
 }
 
 // serviceLimits reads [virtual.NAME.guard].
-func (c *checker) serviceLimits(s *service, g *Guard) Limits {
+func (c *checker) serviceLimits(s *service, g *Guard) lvs.GuardLimits {
 	raw := &s.raw.Guard
 	if g == nil {
 		if raw.given() {
 			c.add(raw.pos, "a table [guard] with its interfaces", "virtual.%s has limits, but nothing guards it", s.name)
 		}
-		return Limits{}
+		return lvs.GuardLimits{}
 	}
 	if raw.given() && s.raw.FWMark.given() {
 		c.add(raw.pos, "vip instead of fwmark", "virtual.%s has a firewall mark, which the guard does not see", s.name)

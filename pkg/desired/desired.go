@@ -27,6 +27,7 @@ type Input struct {
 	Health Health
 	Known  map[lvs.ServiceKey]lvs.Service // what the kernel has
 	Asks   []Ask
+	Lists  Lists // of the guard
 	Now    time.Time
 }
 
@@ -59,6 +60,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	host := Host{Addresses: carriers}
 	s.Detours = detours(in.Asks, host)
 	s.Sysctls = sysctls(c, host, len(s.Detours) > 0)
+	s.Guard, s.GuardGrow = Guard(c, in.Host, in.Lists), partial(c, in.Lists)
 	return s
 }
 

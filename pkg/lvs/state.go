@@ -21,6 +21,8 @@ type State struct {
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
+	Guard     *Guard             // nil: none
+	GuardGrow map[GuardList]bool // wanted: lists of which not all is known, so that nothing is taken off them
 }
 
 // Timeouts are the connection time-outs of IPVS in whole seconds. A zero field
