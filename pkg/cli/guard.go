@@ -149,7 +149,7 @@ func difference(before, after status.GuardTop) status.GuardTop {
 	talkers := []status.GuardTalker{}
 	for _, t := range after.Talkers {
 		if o, ok := old[key{t.VIP, t.Source}]; ok && o.Packets <= t.Packets {
-			t.Packets, t.Bytes, t.SYNs = t.Packets-o.Packets, t.Bytes-o.Bytes, t.SYNs-o.SYNs
+			t.Packets, t.Bytes, t.SYNs, t.Dropped = t.Packets-o.Packets, t.Bytes-o.Bytes, t.SYNs-o.SYNs, t.Dropped-o.Dropped
 		}
 		if t.Packets > 0 {
 			talkers = append(talkers, t)

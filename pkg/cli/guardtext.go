@@ -14,14 +14,16 @@ func printGuard(w io.Writer, now time.Time, g status.Guard) error {
 	var b strings.Builder
 	printGuardHead(&b, g)
 	b.WriteString("\n")
-	t := table{{"VIP", "VERDICT", "PACKETS", "BYTES"}}
+	t := table{{"VIP / RULE", "PASSED", "DROPPED", "BYTES PASSED", "BYTES DROPPED"}}
 	for _, v := range g.VIPs {
-		t = append(t, []string{v.VIP.String(), "passed", fmt.Sprint(v.Passed.Packets), size(v.Passed.Bytes)})
+		t = append(t, []string{
+			v.VIP.String(), fmt.Sprint(v.Passed.Packets), fmt.Sprint(v.Dropped.Packets), size(v.Passed.Bytes), size(v.Dropped.Bytes),
+		})
 		for _, r := range v.Reasons {
-			t = append(t, []string{"", dropped(g) + ": " + r.Reason, fmt.Sprint(r.Packets), size(r.Bytes)})
+			t = append(t, []string{"  " + r.Reason, fmt.Sprint(r.Passed), fmt.Sprint(r.Dropped), "", ""})
 		}
 	}
-	t.print(&b, 2)
+	t.print(&b, 1)
 	if len(g.Commanded) > 0 {
 		b.WriteString("\n")
 		printBlocks(&b, now, g.Commanded)
@@ -34,15 +36,14 @@ func printGuard(w io.Writer, now time.Time, g status.Guard) error {
 func printGuardHead(b *strings.Builder, g status.Guard) {
 	var on []string
 	for _, i := range g.Interfaces {
-		mode := i.Mode
-		if mode == "" {
-			mode = "NOT ATTACHED"
-		}
-		on = append(on, fmt.Sprintf("%s (%s)", i.Interface, mode))
+		on = append(on, fmt.Sprintf("%s (%s)", i.Interface, orElse(i.Mode, "NOT ATTACHED")))
 	}
 	does := "enforcing"
-	if !g.Enforce {
-		does = "COUNTING ONLY"
+	switch {
+	case !g.Loaded:
+		does = "NOT LOADED,"
+	case !g.Enforce:
+		does = "counting only,"
 	}
 	fmt.Fprintf(b, "guard: %s on %s; %s allowed, %s blocked", does, strings.Join(on, ", "),
 		count(g.Allow, "network"), count(g.Block, "network"))
@@ -50,16 +51,13 @@ func printGuardHead(b *strings.Builder, g status.Guard) {
 		fmt.Fprintf(b, ", %d of them by command", n)
 	}
 	b.WriteString("\n")
-	for _, text := range g.Lacks {
-		fmt.Fprintf(b, "  this kernel lacks %s\n", text)
-	}
 	for _, text := range g.Problems {
 		fmt.Fprintf(b, "error: %s\n", indent(text))
 	}
 }
 
 // printGuardLines is the guard's part of the whole status: a line for each VIP
-// that lost something.
+// for which it did something.
 func printGuardLines(b *strings.Builder, g *status.Guard) {
 	if g == nil {
 		return
@@ -68,19 +66,14 @@ func printGuardLines(b *strings.Builder, g *status.Guard) {
 	for _, v := range g.VIPs {
 		var why []string
 		for _, r := range v.Reasons {
-			why = append(why, fmt.Sprintf("%d %s", r.Packets, r.Reason))
+			if r.Drops {
+				why = append(why, fmt.Sprintf("%d %s", r.Passed+r.Dropped, r.Reason))
+			}
 		}
 		if len(why) > 0 {
-			fmt.Fprintf(b, "  vip %s: %d passed, %d %s: %s\n", v.VIP, v.Passed.Packets, v.Dropped.Packets, dropped(*g), strings.Join(why, ", "))
+			fmt.Fprintf(b, "  vip %s: %d passed, %d dropped; %s\n", v.VIP, v.Passed.Packets, v.Dropped.Packets, strings.Join(why, ", "))
 		}
 	}
-}
-
-func dropped(g status.Guard) string {
-	if g.Enforce {
-		return "dropped"
-	}
-	return "would be dropped"
 }
 
 func printBlocks(b *strings.Builder, now time.Time, blocks []status.GuardBlock) {
@@ -99,13 +92,14 @@ func printBlocks(b *strings.Builder, now time.Time, blocks []status.GuardBlock) 
 func printTop(w io.Writer, top status.GuardTop, seconds float64, most int) error {
 	var b strings.Builder
 	perSecond := func(n uint64) string { return fmt.Sprintf("%.0f", float64(n)/max(seconds, 0.001)) }
-	t := table{{"SOURCE", "VIP", "PACKETS/S", "BYTES/S", "SYN/S"}}
+	t := table{{"SOURCE", "VIP", "PACKETS/S", "BYTES/S", "SYN/S", "DROPPED/S"}}
 	for i, x := range top.Talkers {
 		if i == most {
 			break
 		}
 		t = append(t, []string{
 			x.Source.String(), x.VIP.String(), perSecond(x.Packets), size(uint64(float64(x.Bytes) / max(seconds, 0.001))), perSecond(x.SYNs),
+			perSecond(x.Dropped),
 		})
 	}
 	if len(t) == 1 {
@@ -129,10 +123,10 @@ func printTop(w io.Writer, top status.GuardTop, seconds float64, most int) error
 func printVerdict(w io.Writer, v status.GuardVerdict) error {
 	does := "PASSES"
 	switch {
-	case v.Drop && v.Enforce:
+	case v.Dropped:
 		does = "IS DROPPED"
-	case v.Drop:
-		does = "PASSES, but would be dropped with enforce = true"
+	case v.Drops:
+		does = "PASSES, but with enforce = true it would be dropped"
 	}
 	_, err := fmt.Fprintf(w, "%s %s: %s\n", v.Packet, does, v.Rule)
 	return err

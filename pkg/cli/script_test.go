@@ -210,10 +210,10 @@ func (answers) GuardTop(context.Context) (status.GuardTop, error) {
 	return status.GuardTop{
 		Time: at,
 		Talkers: []status.GuardTalker{
-			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.1/32"), GuardCount: status.GuardCount{Packets: n, Bytes: 100 * n}, SYNs: n / 2},
-			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.2/32"), GuardCount: status.GuardCount{Packets: 7}},
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.1/32"), Packets: n, Bytes: 100 * n, SYNs: n / 2},
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.2/32"), Packets: 7},
 		},
-		Samples: []status.GuardSample{{Time: at, Interface: "eth0", Reason: "blocked", Packet: "tcp 10.0.0.3:7 to 192.0.2.1:80 SYN"}},
+		Samples: []status.GuardSample{{Time: at, Interface: "eth0", Reason: "block list", Packet: "tcp 10.0.0.3:7 to 192.0.2.1:80 SYN"}},
 	}, nil
 }
 
@@ -221,9 +221,9 @@ var asked atomic.Uint64
 
 // GuardTest drops what comes to port 81.
 func (answers) GuardTest(_ context.Context, p status.GuardProbe) (status.GuardVerdict, error) {
-	v := status.GuardVerdict{Packet: fmt.Sprintf("%s %s to %s", p.Protocol, p.Source, p.Target), Enforce: true, Rule: "nothing speaks against it"}
+	v := status.GuardVerdict{Packet: fmt.Sprintf("%s %s to %s", p.Protocol, p.Source, p.Target), Rule: "no rule speaks against it"}
 	if p.Target.Port() == 81 {
-		v.Drop, v.Rule = true, "no service of the VIP has the port"
+		v.Drops, v.Dropped, v.Rule = true, true, "no service of the VIP has the port"
 	}
 	return v, nil
 }
@@ -247,6 +247,26 @@ func sample() status.Status {
 	return status.Status{
 		Director: "lb1", Version: "1.2.3", Time: now,
 		Daemon: &status.Daemon{PID: 42, Started: now.Add(-time.Hour), Loaded: now.Add(-time.Minute), Checked: now.Add(-time.Second), InStep: true},
+		Guard:  sampleGuard(now),
+	}
+}
+
+func sampleGuard(now time.Time) *status.Guard {
+	return &status.Guard{
+		Loaded: true, Enforce: true, Allow: 2, Block: 1000002,
+		Interfaces: []status.GuardInterface{{Interface: "eth0", Mode: "driver"}, {Interface: "eth1"}},
+		Commanded: []status.GuardBlock{
+			{Prefix: netip.MustParsePrefix("198.51.100.0/24"), By: "root", Since: now.Add(-time.Minute), Until: now.Add(time.Hour)},
+			{Prefix: netip.MustParsePrefix("2001:db8:bad::/48"), By: "root (sudo by anna)", Since: now.Add(-time.Hour)},
+		},
+		VIPs: []status.GuardVIP{
+			{
+				VIP: netip.MustParseAddr("192.0.2.1"), Passed: status.GuardCount{Packets: 1000, Bytes: 640000}, Dropped: status.GuardCount{Packets: 90, Bytes: 5400},
+				Reasons: []status.GuardReason{{Reason: "block list", Drops: true, Dropped: 80}, {Reason: "allow list", Passed: 20}, {Reason: "no such port", Drops: true, Dropped: 10}},
+			},
+			{VIP: netip.MustParseAddr("2001:db8::1")},
+		},
+		Problems: []string{"read the list /etc/lvsd/block: no such file or directory"},
 	}
 }
 

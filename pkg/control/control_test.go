@@ -76,7 +76,7 @@ func (f fake) GuardTop(context.Context) (status.GuardTop, error) {
 
 // GuardTest says the packet back.
 func (f fake) GuardTest(_ context.Context, p status.GuardProbe) (status.GuardVerdict, error) {
-	return status.GuardVerdict{Packet: fmt.Sprintf("%s %s %s", p.Protocol, p.Source, p.Target), Drop: true}, nil
+	return status.GuardVerdict{Packet: fmt.Sprintf("%s %s %s", p.Protocol, p.Source, p.Target), Drops: true}, nil
 }
 
 // Health tells of one check.

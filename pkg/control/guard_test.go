@@ -43,7 +43,7 @@ func TestGuard(t *testing.T) {
 	}
 	probe := status.GuardProbe{Protocol: lvs.UDP, Source: netip.MustParseAddrPort("[::1]:7"), Target: netip.MustParseAddrPort("[::2]:8")}
 	verdict, err := c.GuardTest(t.Context(), probe)
-	if err != nil || !verdict.Drop || verdict.Packet != "udp [::1]:7 [::2]:8" {
+	if err != nil || !verdict.Drops || verdict.Packet != "udp [::1]:7 [::2]:8" {
 		t.Errorf("test: %+v, %v", verdict, err)
 	}
 	if _, err := c.GuardTest(t.Context(), status.GuardProbe{}); err == nil || errors.Is(err, ErrNotRunning) {

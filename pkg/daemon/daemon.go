@@ -47,6 +47,8 @@ type Director struct {
 	view       view
 	reconciler *reconcile.Reconciler
 	judge      *judge
+	guarding   *guarding
+	lists      *listWatch
 	roles      *roles
 	notifier   *notify.Notifier
 	inError    bool // after the last round; the rounds' own
@@ -83,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	j := newJudge(o.Log)
+	g, err := newGuarding(cfg, k.guard, o.Log)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log, g)
 	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
@@ -126,12 +132,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
 	j.roles = roles.current
 	d := &Director{
-		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
+		options: o, view: v, judge: j, guarding: j.guarding, lists: newListWatch(o.Log), reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
 	r.OnRound(d.tellRound)
 	j.tell = d.notifier.Tell
+	d.lists.follow(listFiles(a.config))
 	return d
 }
 
@@ -168,6 +175,8 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.guarding.run(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return d.lists.run(ctx, d.listsChanged) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	select {
@@ -201,7 +210,7 @@ func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 func (d *Director) stop() error {
 	if d.current().Director.OnStop != config.FlushOnStop {
 		d.log().Info("director stops, forwarding stays in place")
-		return nil
+		return d.unguard()
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{

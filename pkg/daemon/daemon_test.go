@@ -25,6 +25,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/sysctl/sysctltest"
+	"github.com/lvsd/lvsd/pkg/xdp/xdptest"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +45,7 @@ type running struct {
 	dir     string
 	table   *ipvstest.Kernel
 	modules *fakeModules
+	guard   *xdptest.Fake
 	notices chan string
 	log     *logBuffer
 	d       *Director
@@ -78,12 +80,15 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log)
+	r.guard = xdptest.New("eth0")
+	g, err := newGuarding(c, r.guard, log)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, g)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
-			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
+			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules, Guard: r.guard,
 		}, ledger, log, a.goal(j)))
 	server, err := control.Listen(r.socket(), r.d, log)
 	must(t, err)

@@ -40,7 +40,7 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 func (a aim) goal(j *judge) reconcile.Goal {
 	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
 	if len(a.checks.Of) == 0 {
-		desire = remembered(desire, j.currentRoles)
+		desire = remembered(desire, j.currentRoles, j.guarding.changes)
 	}
 	return reconcile.Goal{
 		Desire: desire,
@@ -54,18 +54,19 @@ func (a aim) goal(j *judge) reconcile.Goal {
 	}
 }
 
-// remembered builds the state anew only for other addresses or roles than the
-// last time: without checks nothing else changes it, and a large one takes long
-// to build.
-func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) reconcile.Desire {
+// remembered builds the state anew only for other addresses, roles or inputs of
+// the guard than the last time: without checks nothing else changes it, and a
+// large one takes long to build.
+func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, inputs func() uint64) reconcile.Desire {
 	var addresses map[lvs.AddressKey]lvs.Address
 	var then map[string]lvs.Role
+	var seen uint64
 	var state lvs.State
 	return func(observed lvs.State) lvs.State {
-		now := roles()
-		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) {
+		now, input := roles(), inputs()
+		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) || seen != input {
 			state = desire(observed)
-			addresses, then = observed.Addresses, now
+			addresses, then, seen = observed.Addresses, now, input
 			if !maps.Equal(now, roles()) {
 				addresses = nil // nobody knows which of them the state has
 			}
@@ -78,6 +79,7 @@ func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) recon
 // what the next judgement must know of the last one.
 type judge struct {
 	checker  *health.Checker
+	guarding *guarding
 	snapshot func() health.Snapshot
 	roles    func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
 
@@ -89,9 +91,9 @@ type judge struct {
 	verdict desired.Verdict
 }
 
-func newJudge(log *slog.Logger) *judge {
+func newJudge(log *slog.Logger, g *guarding) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
+	return &judge{checker: checker, guarding: g, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -104,6 +106,7 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 		Host:  desired.Host{Addresses: observed.Addresses, Roles: roles},
 		Known: observed.Services,
 		Now:   time.Now(),
+		Lists: j.guarding.told(a.config),
 		Asks:  a.checks.Asks,
 		Health: desired.Health{
 			Checks:   a.checks.Of,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/guard"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
@@ -17,6 +18,14 @@ import (
 // Validate reads a configuration and does nothing with it.
 func Validate(ctx context.Context, path string) (*config.Config, error) { return load(ctx, path) }
 
+// ValidateLists reads the lists that a configuration names. A director would do
+// without one that is wrong.
+func ValidateLists(c *config.Config) error {
+	lists := guard.NewLists(slog.New(slog.DiscardHandler))
+	lists.Follow(listFiles(c))
+	return lists.Err()
+}
+
 // Plan says what a director with the configuration at path would change in the
 // kernel now. It changes nothing.
 func Plan(ctx context.Context, path string) (reconcile.Round, error) {
@@ -24,7 +33,7 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
@@ -43,7 +52,7 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 		return reconcile.Round{}, err
 	}
 	round := r.Plan()
-	return round, round.Err
+	return round, errors.Join(round.Err, ValidateLists(c))
 }
 
 // Apply does once what a director with the configuration at path would do. It
@@ -53,7 +62,7 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
@@ -75,7 +84,7 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 		return reconcile.Round{}, err
 	}
 	round := r.Round(ctx)
-	return round, undone(&round)
+	return round, errors.Join(undone(&round), ValidateLists(c))
 }
 
 // undone is an error with a line for each thing that a round could not do, nil
@@ -96,7 +105,11 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	j := newJudge(log)
+	g, err := newGuarding(c, k.guard, log)
+	if err != nil {
+		return nil, err
+	}
+	j := newJudge(log, g)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
@@ -109,5 +122,28 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	return t.view().status(c, version, status.Observed{})
+	s, err := t.view().status(c, version, status.Observed{})
+	if err != nil {
+		return status.Status{}, err
+	}
+	return s, addGuard(&s, c, t)
+}
+
+// addGuard adds the guard to a status where no daemon runs: it goes on without one.
+func addGuard(s *status.Status, c *config.Config, t *tables) error {
+	if c.Director.StateDir == "" { // a configuration that could not be read
+		return nil
+	}
+	edge := newGuardEdge(c.Director.StateDir)
+	defer edge.close()
+	g, err := newGuarding(c, edge, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	addresses, err := t.devices.Addresses()
+	if err != nil {
+		return err
+	}
+	g.status(s, c, addresses)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/plan"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -23,6 +24,9 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		return status.Status{}, err
 	}
 	s.SetElections(d.roles.status())
+	if addresses, err := d.view.devices.Addresses(); err == nil {
+		d.guarding.status(&s, f.config, addresses)
+	}
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
@@ -94,7 +98,11 @@ func problems(round *reconcile.Round) []string {
 			texts = append(texts, r.Err.Error())
 		}
 	}
+	unguarded := guardProblem(round) != nil
 	for _, op := range round.Deferred {
+		if unguarded && plan.IsGuard(op) {
+			continue // one reason is enough
+		}
 		texts = append(texts, "waits to be tried again: "+op.String())
 	}
 	return texts

@@ -68,6 +68,7 @@ type Service struct {
 	Rates       Traffic        `json:"rates"`            // per second, the kernel's own estimate
 	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
 	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
+	SYNs        *GuardSYNs     `json:"syns"`             // null without a guard, and in its first seconds
 	Servers     []Server       `json:"servers"`          // those of the configuration, fallbacks in use, then others
 }
 

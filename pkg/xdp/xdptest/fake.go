@@ -2,6 +2,7 @@
 package xdptest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -18,6 +19,11 @@ type Fake struct {
 	// Fail is asked before each operation, with its text; an error makes the
 	// operation fail without an effect. It is to be set before the Fake is used.
 	Fail func(op string) error
+
+	// What it tells. They are to be set before the Fake is used.
+	Counted lvs.GuardCounters
+	Talking []lvs.GuardTalker
+	SYNs    []lvs.GuardSYNCount
 
 	mu    sync.Mutex
 	links []string
@@ -126,3 +132,23 @@ func (f *Fake) Detach(name string) {
 	defer f.mu.Unlock()
 	delete(f.guard.Interfaces, name)
 }
+
+// Counters gives Counted.
+func (f *Fake) Counters() (lvs.GuardCounters, error) { return f.Counted, nil }
+
+// Talkers gives n of Talking.
+func (f *Fake) Talkers(n int) ([]lvs.GuardTalker, error) {
+	return f.Talking[:min(n, len(f.Talking))], nil
+}
+
+// Retransmissions gives SYNs.
+func (f *Fake) Retransmissions() ([]lvs.GuardSYNCount, error) { return f.SYNs, nil }
+
+// Samples has none.
+func (f *Fake) Samples(ctx context.Context, _ func(lvs.GuardSample)) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Test passes every packet.
+func (f *Fake) Test([]byte) (lvs.GuardVerdict, error) { return lvs.GuardVerdict{}, nil }
