@@ -1,4 +1,3 @@
-// Package xdptest is a guard in memory.
 package xdptest
 
 import (
@@ -30,8 +29,8 @@ type Fake struct {
 	guard *lvs.Guard
 }
 
-// New returns a Fake on a host with these interfaces, without a guard.
-func New(links ...string) *Fake { return &Fake{links: links} }
+// NewFake returns a Fake on a host with these interfaces, without a guard.
+func NewFake(links ...string) *Fake { return &Fake{links: links} }
 
 func (f *Fake) fail(op string) error {
 	if f.Fail == nil {

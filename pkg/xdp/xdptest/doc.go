@@ -1,0 +1,2 @@
+// Package xdptest is a guard in memory.
+package xdptest
