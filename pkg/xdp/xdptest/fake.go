@@ -16,10 +16,10 @@ import (
 // Fake holds a guard in memory. It is safe for several goroutines.
 type Fake struct {
 	// Fail is asked before each operation, with its text; an error makes the
-	// operation fail without an effect. It is to be set before the Fake is used.
+	// operation fail without an effect.
 	Fail func(op string) error
 
-	// What it tells. They are to be set before the Fake is used.
+	// What it tells.
 	Counted lvs.GuardCounters
 	Talking []lvs.GuardTalker
 	SYNs    []lvs.GuardSYNCount
@@ -31,6 +31,13 @@ type Fake struct {
 
 // NewFake returns a Fake on a host with these interfaces, without a guard.
 func NewFake(links ...string) *Fake { return &Fake{links: links} }
+
+// Set runs what sets the fields of a Fake that is in use.
+func (f *Fake) Set(set func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set()
+}
 
 func (f *Fake) fail(op string) error {
 	if f.Fail == nil {
@@ -133,15 +140,25 @@ func (f *Fake) Detach(name string) {
 }
 
 // Counters gives Counted.
-func (f *Fake) Counters() (lvs.GuardCounters, error) { return f.Counted, nil }
+func (f *Fake) Counters() (lvs.GuardCounters, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Counted, nil
+}
 
 // Talkers gives n of Talking.
 func (f *Fake) Talkers(n int) ([]lvs.GuardTalker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.Talking[:min(n, len(f.Talking))], nil
 }
 
 // Retransmissions gives SYNs.
-func (f *Fake) Retransmissions() ([]lvs.GuardSYNCount, error) { return f.SYNs, nil }
+func (f *Fake) Retransmissions() ([]lvs.GuardSYNCount, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.SYNs, nil
+}
 
 // Samples has none.
 func (f *Fake) Samples(ctx context.Context, _ func(lvs.GuardSample)) error {

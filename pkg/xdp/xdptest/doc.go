@@ -1,2 +1,0 @@
-// Package xdptest is a guard in memory.
-package xdptest
