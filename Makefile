@@ -8,7 +8,7 @@ KERNEL ?=
 export KERNEL
 
 # The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
-KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
+KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl pkg/xdp
 
 # The tests that take IPVS out of the kernel, so that theirs is a guest always.
 BARE_PKG := ./integration/bare
@@ -53,6 +53,11 @@ check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shel
 	$(if $(wildcard hack/arch),$(GO) test ./hack/arch)
 	$(GO) mod tidy -diff
 	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
+
+.PHONY: generate
+generate: ## the objects of the guard from bpf/, with clang
+	@hack/deps bpf
+	$(GO) generate ./pkg/xdp
 
 .PHONY: demo
 demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
