@@ -80,7 +80,7 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	r.guard = xdptest.NewFake("eth0")
+	r.guard = xdptest.NewFake()
 	g, err := newGuarding(c, r.guard, log)
 	must(t, err)
 	v, j := view{r.table, devices}, newJudge(log, g)

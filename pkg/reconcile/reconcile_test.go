@@ -78,7 +78,7 @@ func newMachine(t *testing.T) *machine {
 		devices: netdevtest.New("lo", "eth0"),
 		rules:   firewalltest.New(),
 		sysctls: sysctls,
-		guard:   xdptest.NewFake("lo", "eth0"),
+		guard:   xdptest.NewFake("eth7"),
 		ledger:  filepath.Join(t.TempDir(), "owned.json"),
 		log:     &syncBuffer{},
 	}

@@ -2,18 +2,15 @@ package xdptest
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
-// Fake holds a guard in memory. It is safe for several goroutines.
+// Fake is a Guard as a daemon has it: it is loaded when it is needed, tells what it
+// is told to, and can fail. It is safe for several goroutines.
 type Fake struct {
 	// Fail is asked before each operation, with its text; an error makes the
 	// operation fail without an effect.
@@ -24,13 +21,19 @@ type Fake struct {
 	Talking []lvs.GuardTalker
 	SYNs    []lvs.GuardSYNCount
 
-	mu    sync.Mutex
-	links []string
-	guard *lvs.Guard
+	mu     sync.Mutex
+	absent map[string]bool
+	guard  *Guard // nil where it is not loaded
 }
 
-// NewFake returns a Fake on a host with these interfaces, without a guard.
-func NewFake(links ...string) *Fake { return &Fake{links: links} }
+// NewFake returns a Fake that is not loaded, on a host without these interfaces.
+func NewFake(absent ...string) *Fake {
+	f := &Fake{absent: map[string]bool{}}
+	for _, name := range absent {
+		f.absent[name] = true
+	}
+	return f
+}
 
 // Set runs what sets the fields of a Fake that is in use.
 func (f *Fake) Set(set func()) {
@@ -46,7 +49,7 @@ func (f *Fake) fail(op string) error {
 	return f.Fail(op)
 }
 
-// Observe gives the guard, nil if none is loaded.
+// Observe gives the guard, nil where none is loaded.
 func (f *Fake) Observe(want *lvs.Guard) (*lvs.Guard, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -56,9 +59,8 @@ func (f *Fake) Observe(want *lvs.Guard) (*lvs.Guard, error) {
 	if f.guard == nil {
 		return nil, nil
 	}
-	g := *f.guard
-	g.Interfaces, g.VIPs = maps.Clone(g.Interfaces), maps.Clone(g.VIPs)
-	return &g, nil
+	have, err := f.guard.Observe(lvs.Guard{})
+	return &have, err
 }
 
 // Load makes an empty guard.
@@ -69,7 +71,8 @@ func (f *Fake) Load() error {
 		return err
 	}
 	if f.guard == nil {
-		f.guard = &lvs.Guard{Interfaces: map[string]lvs.GuardLink{}, VIPs: map[netip.Addr]lvs.GuardVIP{}}
+		f.guard = New()
+		f.guard.Absent = f.absent
 	}
 	return nil
 }
@@ -84,41 +87,7 @@ func (f *Fake) Apply(c lvs.GuardChange) error {
 	if f.guard == nil {
 		return fmt.Errorf("%s: the guard is not loaded", c)
 	}
-	switch c := c.(type) {
-	case lvs.GuardSet:
-		f.guard.GuardSettings = c.Settings
-	case lvs.GuardPrefixes:
-		if c.List == lvs.AllowList {
-			f.guard.Allow = c.Prefixes
-		} else {
-			f.guard.Block = c.Prefixes
-		}
-	case lvs.GuardVIPChange:
-		if c.Verb == lvs.Delete {
-			delete(f.guard.VIPs, c.Addr)
-			return nil
-		}
-		f.guard.VIPs[c.Addr] = c.VIP
-	case lvs.GuardAttach:
-		return f.attach(c)
-	}
-	return nil
-}
-
-func (f *Fake) attach(c lvs.GuardAttach) error {
-	if c.Verb == lvs.Delete {
-		delete(f.guard.Interfaces, c.Interface)
-		return nil
-	}
-	if !slices.Contains(f.links, c.Interface) {
-		return fmt.Errorf("%s: %w", c, unix.ENODEV)
-	}
-	mode := c.Link.Mode
-	if mode == lvs.GuardAuto {
-		mode = lvs.GuardDriver
-	}
-	f.guard.Interfaces[c.Interface] = lvs.GuardLink{Mode: mode}
-	return nil
+	return f.guard.Apply(c)
 }
 
 // Remove takes the guard away.
@@ -136,7 +105,7 @@ func (f *Fake) Remove() error {
 func (f *Fake) Detach(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.guard.Interfaces, name)
+	delete(f.guard.state.Interfaces, name)
 }
 
 // Counters gives Counted.
@@ -166,5 +135,12 @@ func (f *Fake) Samples(ctx context.Context, _ func(lvs.GuardSample)) error {
 	return nil
 }
 
-// Test passes every packet.
-func (f *Fake) Test([]byte) (lvs.GuardVerdict, error) { return lvs.GuardVerdict{}, nil }
+// Test judges by the rules, with full buckets.
+func (f *Fake) Test(frame []byte) (lvs.GuardVerdict, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.guard == nil {
+		return lvs.GuardVerdict{}, errors.New("the guard is not loaded")
+	}
+	return f.guard.Test(frame, 0), nil
+}
