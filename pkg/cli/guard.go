@@ -58,9 +58,8 @@ func newGuardBlock(p *paths) *cobra.Command {
 		Use:   "block PREFIX",
 		Short: "Drop what comes from a network or an address",
 		Long: `Drop what comes from a network or an address to the VIPs, at once, until --for is
-over or 'lvsd guard unblock'. It survives a restart of the daemon, not one of the
-machine; what should last belongs into the configuration. A network that is
-blocked already gets the new end. Sources on the allow list still pass.`,
+over or 'lvsd guard unblock'. It outlasts a restart, of the machine too. A network
+that is blocked already gets the new end. Sources on the allow list still pass.`,
 		Example: "  lvsd guard block 198.51.100.0/24 --for 10m",
 		Args:    exactly(1, "PREFIX, a network or an address"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,7 +70,7 @@ blocked already gets the new end. Sources on the allow list still pass.`,
 			if cmd.Flags().Changed("for") && period <= 0 {
 				return fmt.Errorf("--for %s is no time; expected a duration such as 10m, or no --for", period)
 			}
-			return p.director().Block(cmd.Context(), network, period, p.env.Getenv("SUDO_USER"))
+			return p.director().Block(cmd.Context(), network, period)
 		},
 	}
 	c.Flags().DurationVar(&period, "for", 0, "how long, such as 10m; for ever if it is left out")

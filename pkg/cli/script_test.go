@@ -146,9 +146,9 @@ func stale(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // director lets a director answer on a socket, until the script ends: director
-// SOCKET [refuse|fail].
+// SOCKET [refuse|fail|busy].
 func director(ts *testscript.TestScript, _ bool, args []string) {
-	s, err := control.Listen(ts.MkAbs(args[0]), answers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
+	s, err := control.Listen(ts.MkAbs(args[0]), newAnswers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -160,16 +160,27 @@ func director(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // answers is what a director answers to a reload: "" is success.
-type answers string
+type answers struct {
+	answer string
+	*spoken
+}
 
-func (answers) Status(context.Context) (status.Status, error) { return sample(), nil }
+func newAnswers(answer string) answers { return answers{answer, &spoken{busy: answer == "busy"}} }
+
+func (a answers) Status(context.Context) (status.Status, error) {
+	s := sample()
+	if a.answer == "guard" {
+		s.Guard = sampleGuard(s.Time)
+	}
+	return s, nil
+}
 
 func (answers) Failover(context.Context, string) error          { return nil }
 func (answers) PushConnections(context.Context) (int, error)    { return 3, nil }
 func (answers) SetRole(context.Context, string, lvs.Role) error { return nil }
 
 func (a answers) Reload(context.Context) (control.Reloaded, error) {
-	switch a {
+	switch a.answer {
 	case "refuse":
 		return control.Reloaded{}, control.Refused{Err: errors.New("/etc/lvsd/director.toml:3:1: one\n/etc/lvsd/director.toml:7:12: two")}
 	case "fail":
@@ -247,7 +258,6 @@ func sample() status.Status {
 	return status.Status{
 		Director: "lb1", Version: "1.2.3", Time: now,
 		Daemon: &status.Daemon{PID: 42, Started: now.Add(-time.Hour), Loaded: now.Add(-time.Minute), Checked: now.Add(-time.Second), InStep: true},
-		Guard:  sampleGuard(now),
 	}
 }
 
@@ -257,7 +267,7 @@ func sampleGuard(now time.Time) *status.Guard {
 		Interfaces: []status.GuardInterface{{Interface: "eth0", Mode: "driver"}, {Interface: "eth1"}},
 		Commanded: []status.GuardBlock{
 			{Prefix: netip.MustParsePrefix("198.51.100.0/24"), By: "root", Since: now.Add(-time.Minute), Until: now.Add(time.Hour)},
-			{Prefix: netip.MustParsePrefix("2001:db8:bad::/48"), By: "root (sudo by anna)", Since: now.Add(-time.Hour)},
+			{Prefix: netip.MustParsePrefix("2001:db8:bad::/48"), By: "root (anna)", Since: now.Add(-time.Hour)},
 		},
 		VIPs: []status.GuardVIP{
 			{

@@ -34,6 +34,8 @@ type Director interface {
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
 	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
+
+	Overrider
 	Guard
 }
 
@@ -94,7 +96,7 @@ const (
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"
 
-	blockPath     = "/v1/guard/block"   // ?network=PREFIX&for=DURATION&sudo=NAME
+	blockPath     = "/v1/guard/block"   // ?network=PREFIX&for=DURATION
 	unblockPath   = "/v1/guard/unblock" // ?network=PREFIX
 	guardTopPath  = "/v1/guard/top"
 	guardTestPath = "/v1/guard/test" // ?protocol=tcp&source=ADDR:PORT&target=ADDR:PORT

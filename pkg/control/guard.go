@@ -2,15 +2,10 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os/user"
-	"strconv"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
@@ -31,76 +26,53 @@ type Guard interface {
 
 // handleGuard answers the calls about the guard.
 func handleGuard(mux *http.ServeMux, g Guard) {
-	mux.HandleFunc("POST "+blockPath, func(w http.ResponseWriter, r *http.Request) {
-		network, period, err := blockArgs(r)
-		if err == nil {
-			err = g.Block(r.Context(), network, period, asker(r))
-		}
-		reply(w, struct{}{}, err)
-	})
-	mux.HandleFunc("POST "+unblockPath, func(w http.ResponseWriter, r *http.Request) {
-		network, err := netip.ParsePrefix(r.FormValue("network"))
-		if err == nil {
-			err = g.Unblock(r.Context(), network)
-		}
-		reply(w, struct{}{}, err)
-	})
-	mux.HandleFunc("GET "+guardTopPath, func(w http.ResponseWriter, r *http.Request) {
-		top, err := g.GuardTop(r.Context())
-		reply(w, top, err)
-	})
-	mux.HandleFunc("POST "+guardTestPath, func(w http.ResponseWriter, r *http.Request) {
-		probe, err := probeArgs(r)
+	handle(mux, "POST "+blockPath, func(r *http.Request) (any, error) {
+		network, period, err := blockArgs(r.URL.Query())
 		if err != nil {
-			reply(w, nil, err)
-			return
+			return nil, err
 		}
-		verdict, err := g.GuardTest(r.Context(), probe)
-		reply(w, verdict, err)
+		return struct{}{}, g.Block(r.Context(), network, period, user(r.Context()))
+	})
+	handle(mux, "POST "+unblockPath, func(r *http.Request) (any, error) {
+		network, err := netip.ParsePrefix(r.URL.Query().Get("network"))
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, g.Unblock(r.Context(), network)
+	})
+	handle(mux, "GET "+guardTopPath, func(r *http.Request) (any, error) { return g.GuardTop(r.Context()) })
+	handle(mux, "POST "+guardTestPath, func(r *http.Request) (any, error) {
+		probe, err := probeArgs(r.URL.Query())
+		if err != nil {
+			return nil, err
+		}
+		return g.GuardTest(r.Context(), probe)
 	})
 }
 
-func blockArgs(r *http.Request) (netip.Prefix, time.Duration, error) {
-	network, err := netip.ParsePrefix(r.FormValue("network"))
+func blockArgs(q url.Values) (netip.Prefix, time.Duration, error) {
+	network, err := netip.ParsePrefix(q.Get("network"))
 	if err != nil {
 		return netip.Prefix{}, 0, err
 	}
-	period, err := time.ParseDuration(r.FormValue("for"))
+	period, err := time.ParseDuration(q.Get("for"))
 	return network, period, err
 }
 
-func probeArgs(r *http.Request) (p status.GuardProbe, err error) {
-	if p.Protocol, err = lvs.ParseProtocol(r.FormValue("protocol")); err != nil {
+func probeArgs(q url.Values) (p status.GuardProbe, err error) {
+	if p.Protocol, err = lvs.ParseProtocol(q.Get("protocol")); err != nil {
 		return p, err
 	}
-	if p.Source, err = netip.ParseAddrPort(r.FormValue("source")); err != nil {
+	if p.Source, err = netip.ParseAddrPort(q.Get("source")); err != nil {
 		return p, err
 	}
-	p.Target, err = netip.ParseAddrPort(r.FormValue("target"))
+	p.Target, err = netip.ParseAddrPort(q.Get("target"))
 	return p, err
 }
 
-// asker names who sent a request, as the kernel knows them, and behind sudo(8) as
-// they say.
-func asker(r *http.Request) string {
-	peer, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
-	if !ok {
-		return "unknown"
-	}
-	name := fmt.Sprintf("uid %d", peer.Uid)
-	if u, err := user.LookupId(strconv.FormatUint(uint64(peer.Uid), 10)); err == nil {
-		name = u.Username
-	}
-	if as := r.FormValue("sudo"); as != "" {
-		name += " (sudo by " + as + ")"
-	}
-	return name
-}
-
-// Block has the director drop what comes from a network, for ever if the time is
-// 0. sudo is who became root by sudo(8), or "".
-func (c *Client) Block(ctx context.Context, network netip.Prefix, period time.Duration, sudo string) error {
-	query := url.Values{"network": {network.String()}, "for": {period.String()}, "sudo": {sudo}}
+// Block has the director drop what comes from a network, for ever if the time is 0.
+func (c *Client) Block(ctx context.Context, network netip.Prefix, period time.Duration) error {
+	query := url.Values{"network": {network.String()}, "for": {period.String()}}
 	return c.call(ctx, guardTime, http.MethodPost, blockPath+"?"+query.Encode(), &struct{}{})
 }
 

@@ -80,10 +80,12 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
+	words, err := openOverrides(c)
+	must(t, err)
 	r.guard = xdptest.NewFake()
 	g, err := newGuarding(c, r.guard, log)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log, g)
+	v, j := view{r.table, devices}, newJudge(log, words, g)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
@@ -103,7 +105,8 @@ func start(t *testing.T, text string) *running {
 			t.Errorf("the director ended with %v", err)
 		}
 	})
-	r.hears("READY=1")
+	for r.next("READY=1") != "READY=1" {
+	}
 	return r
 }
 
@@ -113,7 +116,7 @@ func (r *running) socket() string { return socketIn(r.dir) }
 func (r *running) write(text string) {
 	r.t.Helper()
 	if !strings.Contains(text, "state_dir") {
-		text = "director.state_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
+		text = "director.state_dir = \"%DIR%\"\ndirector.data_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
 	}
 	must(r.t, os.WriteFile(r.path(), []byte(strings.ReplaceAll(text, "%DIR%", r.dir)), 0o600))
 }
@@ -147,11 +150,18 @@ func notifySocket(t *testing.T, path string) *net.UnixConn {
 // hears waits for the next notice and holds that it begins as wanted.
 func (r *running) hears(want string) string {
 	r.t.Helper()
+	got := r.next(want)
+	if !strings.HasPrefix(got, want) {
+		r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
+	}
+	return got
+}
+
+// next waits for the next notice.
+func (r *running) next(want string) string {
+	r.t.Helper()
 	select {
 	case got := <-r.notices:
-		if !strings.HasPrefix(got, want) {
-			r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
-		}
 		return got
 	case <-time.After(patience):
 		r.t.Fatalf("the director does not say %q; its log:\n%s", want, r.log)
@@ -217,8 +227,9 @@ func (f fakeRules) Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error) {
 
 // fakeModules is a kernel that has every module, but for those that hang.
 type fakeModules struct {
-	mu    sync.Mutex
-	hangs map[string]chan struct{}
+	mu      sync.Mutex
+	hangs   map[string]chan struct{}
+	loading string // the module whose loading began last
 }
 
 // hang makes the loading of a module hang until the channel is closed.
@@ -237,9 +248,16 @@ func (f *fakeModules) Has(name string) (bool, error) {
 func (f *fakeModules) Load(_ context.Context, name string) error {
 	f.mu.Lock()
 	hang := f.hangs[name]
+	f.loading = name
 	f.mu.Unlock()
 	<-hang
 	return nil
+}
+
+func (f *fakeModules) loads(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loading == name
 }
 
 // Each signal that a director knows, sent to the process.

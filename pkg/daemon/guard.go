@@ -62,7 +62,7 @@ type synReading struct {
 }
 
 func newGuarding(c *config.Config, k guardReader, log *slog.Logger) (*guarding, error) {
-	blocks, err := guard.OpenBlocks(filepath.Join(c.Director.StateDir, "blocks.json"))
+	blocks, err := guard.OpenBlocks(filepath.Join(c.Director.DataDir, "blocks.json"))
 	if err != nil {
 		return nil, err
 	}

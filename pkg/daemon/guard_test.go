@@ -31,13 +31,13 @@ func TestGuardBlocks(t *testing.T) {
 	r := start(t, web(guardTable, "rs1"))
 	c := control.Dial(r.socket())
 	network := netip.MustParsePrefix("198.51.100.0/24")
-	must(t, c.Block(t.Context(), network, 0, ""))
+	must(t, c.Block(t.Context(), network, 0))
 	if got := r.blocked(); got != "198.51.100.0/24" {
 		t.Errorf("blocked: %s", got)
 	}
-	must(t, c.Block(t.Context(), netip.MustParsePrefix("2001:db8::/32"), time.Second, "anna"))
+	must(t, c.Block(t.Context(), netip.MustParsePrefix("2001:db8::/32"), time.Second))
 	g := r.status().Guard
-	if len(g.Commanded) != 2 || g.Block != 2 || !strings.Contains(g.Commanded[1].By, "sudo by anna") || g.Commanded[1].Until.IsZero() {
+	if len(g.Commanded) != 2 || g.Block != 2 || g.Commanded[1].By == "" || g.Commanded[1].Until.IsZero() {
 		t.Errorf("status: %+v", g)
 	}
 	eventually(t, "one ends", func() bool { return r.blocked() == "198.51.100.0/24" })
@@ -45,13 +45,13 @@ func TestGuardBlocks(t *testing.T) {
 	if got := r.blocked(); got != "0 prefixes" {
 		t.Errorf("at last: %s", got)
 	}
-	must(t, c.Block(t.Context(), network, 0, ""))
+	must(t, c.Block(t.Context(), network, 0))
 	r.write(web("", "rs1"))
 	must(t, r.reload())
 	if got := r.blocked(); got != "no guard" {
 		t.Errorf("without [guard]: %s", got)
 	}
-	if err := c.Block(t.Context(), network, 0, ""); err == nil || !strings.Contains(err.Error(), "the configuration has no [guard]") {
+	if err := c.Block(t.Context(), network, 0); err == nil || !strings.Contains(err.Error(), "the configuration has no [guard]") {
 		t.Errorf("block without [guard]: %v", err)
 	}
 	if g := r.status().Guard; g != nil {
@@ -110,7 +110,7 @@ func TestGuardThatFails(t *testing.T) {
 	if g := r.status().Guard; g.Loaded || len(g.Interfaces) != 1 || g.Interfaces[0].Mode != "" {
 		t.Errorf("status: %+v", g)
 	}
-	err = control.Dial(r.socket()).Block(t.Context(), netip.MustParsePrefix("10.0.0.0/8"), 0, "")
+	err = control.Dial(r.socket()).Block(t.Context(), netip.MustParsePrefix("10.0.0.0/8"), 0)
 	if err == nil || !strings.Contains(err.Error(), "it is noted, but the guard does not do it yet: load guard: waits to be tried again") {
 		t.Errorf("block: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/guard"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -104,12 +105,16 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 	if err != nil {
 		return nil, err
 	}
+	words, err := openOverrides(c)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.DiscardHandler)
 	g, err := newGuarding(c, k.guard, log)
 	if err != nil {
 		return nil, err
 	}
-	j := newJudge(log, g)
+	j := newJudge(log, words, g)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
@@ -122,9 +127,19 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	s, err := t.view().status(c, version, status.Observed{})
+	observed, unread := status.Observed{}, error(nil)
+	if c.Director.DataDir != "" {
+		var words *store.Store
+		if words, unread = openOverrides(c); unread == nil {
+			observed.Overrides = words.Set()
+		}
+	}
+	s, err := t.view().status(c, version, observed)
 	if err != nil {
 		return status.Status{}, err
+	}
+	if unread != nil {
+		s.Warnings = append(s.Warnings, unread.Error())
 	}
 	return s, addGuard(&s, c, t)
 }

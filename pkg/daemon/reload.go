@@ -60,6 +60,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.mu.Lock()
 	d.force = force{aim: a, loaded: time.Now()}
 	d.mu.Unlock()
+	d.watchdog.expect(c.Director.Resync)
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
@@ -75,11 +76,15 @@ func (d *Director) refuse(err error) {
 }
 
 // unchangeable refuses what a running director cannot follow: its lock and its
-// memory of what it owns are in the state directory.
+// memory are in these directories.
 func unchangeable(old, new *config.Config) error {
 	if old.Director.StateDir != new.Director.StateDir {
 		return fmt.Errorf("director.state_dir changed from %s to %s: that needs a restart",
 			old.Director.StateDir, new.Director.StateDir)
+	}
+	if old.Director.DataDir != new.Director.DataDir {
+		return fmt.Errorf("director.data_dir changed from %s to %s: that needs a restart, and its files moved there",
+			old.Director.DataDir, new.Director.DataDir)
 	}
 	return nil
 }

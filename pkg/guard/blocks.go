@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/durable"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -28,8 +29,8 @@ type Block struct {
 
 func (b Block) over(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 
-// Blocks are the blocks by command. They are in a file, so that they survive a
-// restart of the daemon.
+// Blocks are the blocks by command. They are in a file, so that they outlast a
+// restart of the daemon, and of the machine.
 type Blocks struct {
 	path string
 
@@ -37,7 +38,8 @@ type Blocks struct {
 	all map[netip.Prefix]Block
 }
 
-// OpenBlocks reads the blocks in a file; one that does not exist has none.
+// OpenBlocks reads the blocks in a file; one that does not exist has none. It and
+// its directory are made when there is something to keep.
 func OpenBlocks(path string) (*Blocks, error) {
 	b := &Blocks{path: path, all: map[netip.Prefix]Block{}}
 	data, err := os.ReadFile(path)
@@ -149,20 +151,11 @@ func (b *Blocks) save() error {
 	if err != nil {
 		return fmt.Errorf("write the blocks by command: %w", err)
 	}
-	if err := replace(b.path, append(data, '\n')); err != nil {
+	if err := os.MkdirAll(filepath.Dir(b.path), 0o755); err != nil {
+		return fmt.Errorf("write the blocks by command: %w", err)
+	}
+	if err := durable.Write(b.path, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write the blocks by command: %w", err)
 	}
 	return nil
-}
-
-func replace(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, errWrite := tmp.Write(data)
-	if err := errors.Join(errWrite, tmp.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return os.Rename(tmp.Name(), path)
 }

@@ -65,7 +65,18 @@ func TestBlocksSurviveARestart(t *testing.T) {
 
 func TestBlocksThatCannotBeKept(t *testing.T) {
 	dir := t.TempDir()
-	b := open(t, filepath.Join(dir, "gone", "blocks.json"))
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := guard.OpenBlocks(filepath.Join(file, "blocks.json")); err == nil {
+		t.Error("a file is taken for a directory")
+	}
+	made := filepath.Join(dir, "made")
+	b := open(t, filepath.Join(made, "blocks.json"))
+	if err := os.WriteFile(made, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	block := guard.Block{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Since: noon}
 	if err := b.Add(block); err == nil || !strings.HasPrefix(err.Error(), "block 192.0.2.0/24: write the blocks by command: ") {
 		t.Errorf("add: %v", err)
