@@ -382,7 +382,8 @@ static __always_inline enum reason judge(struct xdp_md *ctx, struct facts *f, st
 		return NOT_VIP;
 	if (!j.vip)
 		return NOT_VIP;
-	f->vip = f->scope = j.vip->id;
+	f->vip = j.vip->id;
+	f->scope = j.vip->scope;
 	f->bytes = ctx->data_end - ctx->data;
 	if (reason != PASSED)
 		return reason;
@@ -440,8 +441,9 @@ static __always_inline enum reason exceeded(const struct facts *f, const struct 
 static __always_inline enum reason judge_limits(const struct facts *f, const struct settings *s, struct client **client,
 						bool dry)
 {
-	struct limits *l = bpf_map_lookup_elem(&scopes, &f->scope);
-	struct buckets *b = bpf_map_lookup_elem(&meters, &f->scope);
+	__u32 place = PLACE(f->scope);
+	struct limits *l = bpf_map_lookup_elem(&scopes, &place);
+	struct buckets *b = bpf_map_lookup_elem(&meters, &place);
 	__u64 now = now_of(s);
 	enum reason reason;
 
@@ -483,9 +485,9 @@ static __always_inline __u64 mix(__u64 h)
  */
 static __always_inline void count_syn(const struct facts *f)
 {
-	struct buckets *b = bpf_map_lookup_elem(&meters, &f->scope);
+	__u32 place = PLACE(f->scope);
+	struct buckets *b = bpf_map_lookup_elem(&meters, &place);
 	__u64 print, *slot;
-	__u32 place;
 
 	print = mix((__u64)f->source.word[0] << 32 | f->source.word[1]);
 	print = mix(print ^ ((__u64)f->source.word[2] << 32 | f->source.word[3]));

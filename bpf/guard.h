@@ -53,12 +53,17 @@ struct settings {
 #define VIP_WILDCARDS	2	/* has ports that stand for all ports */
 
 /*
- * A VIP's number is its scope's too: limits and buckets for what has no port.
- * Scopes from MAX_VIPS on are those of ports.
+ * A scope is what limits and buckets are for: a port, or what a VIP has besides
+ * its ports. Its place is where they are; those up to MAX_VIPS are the VIPs', by
+ * their numbers. Above it are bits that nobody has had at this place before, so
+ * that clients are not taken for those of a port that is gone.
  */
+#define PLACE(SCOPE)	((SCOPE) & 0xffff)
+
 struct vip {
 	__u32 id;
 	__u32 flags;
+	__u32 scope;
 };
 
 struct port_key {

@@ -133,6 +133,7 @@ type guardVip struct {
 	_     structs.HostLayout
 	Id    uint32
 	Flags uint32
+	Scope uint32
 }
 
 // Names of all BPF objects in the ELF.

@@ -147,7 +147,7 @@ func (g *Guard) Remove() error {
 	defer g.mu.Unlock()
 	var errs []error
 	for _, path := range g.links() {
-		errs = append(errs, os.Remove(path)) // the last reference: this detaches
+		errs = append(errs, dropPinned(path))
 	}
 	errs = append(errs, os.RemoveAll(g.dir), g.objects.Close())
 	if err := errors.Join(errs...); err != nil {
