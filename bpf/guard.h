@@ -45,6 +45,8 @@ struct settings {
 	__u32 sample;		/* samples a second, as they were asked for */
 	__u64 sample_cost;	/* nanoseconds for a sample; 0: none are taken */
 	__u64 clock;		/* the time, if manual_clock is set */
+	__u32 version;		/* of lists and VIPs; 0: they were never changed */
+	__u32 pad;
 	__u8 allow_digest[32];	/* of the lists, kept by pkg/xdp; zero while one changes */
 	__u8 block_digest[32];
 };
@@ -120,6 +122,8 @@ struct client {
 	__u64 bytes;
 	__u64 syns;
 	__u64 dropped;
+	__u32 standing;		/* IPv4: what the lists say of the source: PASSED, ALLOWED, BLOCKED, BAD_SOURCE */
+	__u32 version;		/* of the lists that said so */
 };
 
 struct prefix4 {

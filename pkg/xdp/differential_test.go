@@ -64,12 +64,15 @@ func (d *differ) apply(t *testing.T, c lvs.GuardChange) {
 
 func (d *differ) setUp(t *testing.T) {
 	d.apply(t, lvs.GuardSet{Settings: lvs.GuardSettings{Enforce: true}})
-	d.apply(t, lvs.GuardPrefixes{List: lvs.AllowList, Prefixes: prefixes("10.1.0.0/16", "2001:db9:a::/48", "198.51.100.9/32")})
-	d.apply(t, lvs.GuardPrefixes{List: lvs.BlockList, Prefixes: prefixes("10.0.0.0/8", "198.51.100.8/31", "2001:db9::/32")})
 }
 
-// change makes the VIPs others: limits, ports, the answers of the host.
+// change makes the lists and the VIPs others: limits, ports, the answers of the
+// host.
 func (d *differ) change(t *testing.T) {
+	d.apply(t, lvs.GuardPrefixes{List: lvs.AllowList, Prefixes: prefixes(
+		pick(d, "10.1.0.0/16", "10.1.0.1/32"), pick(d, "2001:db9:a::/48", "2001:db8:8::1/128"), "198.51.100.9/32")})
+	d.apply(t, lvs.GuardPrefixes{List: lvs.BlockList, Prefixes: prefixes(
+		pick(d, "10.0.0.0/8", "198.51.100.7/32", "0.0.0.0/0"), "198.51.100.8/31", pick(d, "2001:db9::/32", "2001:db8:7::8/128", "fe80::/10"))})
 	for _, addr := range randomVIPs {
 		v := lvs.GuardVIP{Shared: d.chance(3), Limits: d.limits(), Ports: map[lvs.GuardPort]lvs.GuardLimits{}}
 		for _, p := range []lvs.GuardPort{web, dns, sig, {Protocol: lvs.TCP}, {}} {
@@ -78,7 +81,7 @@ func (d *differ) change(t *testing.T) {
 			}
 		}
 		c := addVIP(addr, v).(lvs.GuardVIPChange)
-		c.Verb = lvs.Set
+		c.Verb = pick(d, lvs.Set, lvs.Set, lvs.Delete)
 		d.apply(t, c)
 	}
 }

@@ -97,7 +97,7 @@ func TestInterfaceGoes(t *testing.T) {
 }
 
 // passing is a program that passes everything, as others may attach it.
-func passing(t *testing.T, name string) *ebpf.Program {
+func passing(t testing.TB, name string) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL",

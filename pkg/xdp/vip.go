@@ -289,7 +289,7 @@ func (g *Guard) putVIP(addr netip.Addr, vip guardVip) error {
 	if err != nil {
 		return fmt.Errorf("write the VIP: %w", err)
 	}
-	return nil
+	return g.renew(func(*guardSettings) {})
 }
 
 // deleteVIP lets a VIP's packets pass. One that is not there is no error.
@@ -308,6 +308,9 @@ func (g *Guard) deleteVIP(addr netip.Addr) error {
 		err = deleteAll(g.objects.Vips6, []guardAddress{toAddress(addr)})
 	}
 	if err != nil {
+		return err
+	}
+	if err := g.renew(func(*guardSettings) {}); err != nil {
 		return err
 	}
 	return g.deletePorts(vip.Id, t.portsOf(vip.Id), nil)

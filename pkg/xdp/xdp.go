@@ -256,6 +256,18 @@ func (g *Guard) write(s guardSettings) error {
 	return nil
 }
 
+// renew has the program look up again what it noted down of its clients: lists
+// or VIPs have changed. It can change the settings besides.
+func (g *Guard) renew(change func(*guardSettings)) error {
+	s, err := g.read()
+	if err != nil {
+		return err
+	}
+	change(&s)
+	s.Version = max(1, s.Version+1)
+	return g.write(s)
+}
+
 func (g *Guard) settings() (lvs.GuardSettings, error) {
 	s, err := g.read()
 	return lvs.GuardSettings{Enforce: s.Enforce != 0, Sample: s.Sample}, err
