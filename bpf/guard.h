@@ -45,6 +45,8 @@ struct settings {
 	__u32 sample;		/* samples a second, as they were asked for */
 	__u64 sample_cost;	/* nanoseconds for a sample; 0: none are taken */
 	__u64 clock;		/* the time, if manual_clock is set */
+	__u32 version;		/* of lists and VIPs; 0: they were never changed */
+	__u32 pad;
 	__u8 allow_digest[32];	/* of the lists, kept by pkg/xdp; zero while one changes */
 	__u8 block_digest[32];
 };
@@ -53,12 +55,17 @@ struct settings {
 #define VIP_WILDCARDS	2	/* has ports that stand for all ports */
 
 /*
- * A VIP's number is its scope's too: limits and buckets for what has no port.
- * Scopes from MAX_VIPS on are those of ports.
+ * A scope is what limits and buckets are for: a port, or what a VIP has besides
+ * its ports. Its place is where they are; those up to MAX_VIPS are the VIPs', by
+ * their numbers. Above it are bits that nobody has had at this place before, so
+ * that clients are not taken for those of a port that is gone.
  */
+#define PLACE(SCOPE)	((SCOPE) & 0xffff)
+
 struct vip {
 	__u32 id;
 	__u32 flags;
+	__u32 scope;
 };
 
 struct port_key {
@@ -115,6 +122,8 @@ struct client {
 	__u64 bytes;
 	__u64 syns;
 	__u64 dropped;
+	__u32 standing;		/* IPv4: what the lists say of the source: PASSED, ALLOWED, BLOCKED, BAD_SOURCE */
+	__u32 version;		/* of the lists that said so */
 };
 
 struct prefix4 {

@@ -92,11 +92,10 @@ func louder(a, b lvs.GuardTalker) int {
 
 // scopes gives the VIP of each scope.
 func (t table) scopes() map[uint32]netip.Addr {
-	byID := map[uint32]netip.Addr{}
+	byID, all := map[uint32]netip.Addr{}, map[uint32]netip.Addr{}
 	for addr, v := range t.vips {
-		byID[v.Id] = addr
+		byID[v.Id], all[v.Scope] = addr, addr
 	}
-	all := maps.Clone(byID)
 	for k, scope := range t.ports {
 		if addr, ok := byID[k.Vip]; ok {
 			all[scope] = addr
@@ -128,7 +127,7 @@ func (g *Guard) Retransmissions() ([]lvs.GuardSYNCount, error) {
 			continue
 		}
 		var b guardBuckets
-		if err := g.objects.Meters.Lookup(scope, &b); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := g.objects.Meters.Lookup(place(scope), &b); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil, fmt.Errorf("read the guard's SYNs: %w", err)
 		}
 		all = append(all, lvs.GuardSYNCount{VIP: vip, Port: fromKey(k), SYNs: b.Syns, Again: b.Again})

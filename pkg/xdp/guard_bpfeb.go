@@ -37,6 +37,8 @@ type guardClient struct {
 	Bytes      uint64
 	Syns       uint64
 	Dropped    uint64
+	Standing   uint32
+	Version    uint32
 }
 
 type guardClientKey struct {
@@ -117,6 +119,8 @@ type guardSettings struct {
 	Sample      uint32
 	SampleCost  uint64
 	Clock       uint64
+	Version     uint32
+	Pad         uint32
 	AllowDigest [32]uint8
 	BlockDigest [32]uint8
 }
@@ -133,6 +137,7 @@ type guardVip struct {
 	_     structs.HostLayout
 	Id    uint32
 	Flags uint32
+	Scope uint32
 }
 
 // Names of all BPF objects in the ELF.

@@ -240,14 +240,23 @@ func (g *Guard) replace(name string, mode lvs.GuardMode) error {
 }
 
 func (g *Guard) reattach(i *net.Interface, l link.Link, old, mode lvs.GuardMode) error {
-	if err := errors.Join(os.Remove(g.linkPath(i.Index)), l.Close()); err != nil {
-		return fmt.Errorf("detach: %w", err)
+	if err := drop(l); err != nil {
+		return err
 	}
 	err := g.attachTo(i, mode)
 	if err == nil {
 		return nil
 	}
 	return errors.Join(err, g.attachTo(i, old))
+}
+
+// drop detaches at once; without that the kernel does when the last reference is
+// gone, but a little later.
+func drop(l link.Link) error {
+	if err := errors.Join(l.Detach(), l.Unpin()); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	return nil
 }
 
 // pruneIfAlone removes the maps of other layouts if no interface has them.
@@ -271,8 +280,18 @@ func (g *Guard) detach(name string) error {
 	if err != nil {
 		return nil // the guard went with it
 	}
-	if err := os.Remove(g.linkPath(i.Index)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove the link: %w", err)
+	return dropPinned(g.linkPath(i.Index))
+}
+
+// dropPinned detaches a pinned link. One that is not there is no error.
+func dropPinned(path string) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	return nil
+	if err != nil {
+		return fmt.Errorf("open the pinned link %s: %w", path, err)
+	}
+	defer l.Close()
+	return drop(l)
 }

@@ -102,7 +102,7 @@ func (g *Guard) setList(l lvs.GuardList, want lvs.PrefixSet) error {
 		return err
 	}
 	if err := g.changeList(l, have, want); err != nil {
-		return err
+		return errors.Join(err, g.keepDigest(l, [32]byte{}))
 	}
 	k := known{want, digest(want)}
 	if err := g.keepDigest(l, k.digest); err != nil {
@@ -126,13 +126,9 @@ func fits(l lvs.GuardList, want lvs.PrefixSet) error {
 	return nil
 }
 
+// keepDigest has the kernel keep a list's digest, after the list has changed.
 func (g *Guard) keepDigest(l lvs.GuardList, d [32]byte) error {
-	s, err := g.read()
-	if err != nil {
-		return err
-	}
-	*digestOf(&s, l) = d
-	return g.write(s)
+	return g.renew(func(s *guardSettings) { *digestOf(s, l) = d })
 }
 
 func (g *Guard) changeList(l lvs.GuardList, have, want lvs.PrefixSet) error {

@@ -22,8 +22,8 @@ const (
 	sampleReason  = 16
 	sampleDropped = 17
 	sampleHeadLen = 18
-	sampleHead    = 20
-	sampleSize    = sampleHead + 128 + 4 // to a multiple of 8
+	sampleHead    = 24
+	sampleSize    = sampleHead + 128
 )
 
 // record is a sample as it comes.

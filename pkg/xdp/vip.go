@@ -3,6 +3,7 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/cilium/ebpf"
@@ -55,6 +56,13 @@ func toKey(vip uint32, p lvs.GuardPort) guardPortKey {
 func fromKey(k guardPortKey) lvs.GuardPort {
 	return lvs.GuardPort{Protocol: lvs.Protocol(k.Protocol), Port: fromPort(k.Port)}
 }
+
+// place is where a scope's limits and buckets are; see struct vip in bpf/guard.h.
+func place(scope uint32) uint32 { return scope & 0xffff }
+
+// newScope is a scope at a place, with bits that no scope before it had there: to
+// one in 65536.
+func newScope(place uint32) uint32 { return place | rand.Uint32()<<16 }
 
 // table is which VIPs and ports the kernel has, with their numbers.
 type table struct {
@@ -120,7 +128,7 @@ func (g *Guard) vips() (map[netip.Addr]lvs.GuardVIP, error) {
 
 func (g *Guard) limits(scope uint32) (lvs.GuardLimits, error) {
 	var l guardLimits
-	if err := g.objects.Scopes.Lookup(scope, &l); err != nil {
+	if err := g.objects.Scopes.Lookup(place(scope), &l); err != nil {
 		return lvs.GuardLimits{}, fmt.Errorf("read the limits: %w", err)
 	}
 	return fromLimits(l), nil
@@ -145,6 +153,7 @@ func (g *Guard) setVIP(addr netip.Addr, want lvs.GuardVIP) error {
 			return err
 		}
 		t.drop(vip.Id)
+		vip.Scope = newScope(vip.Id)
 	}
 	have := t.portsOf(vip.Id)
 	if err := g.addPorts(t, vip.Id, want, have); err != nil {
@@ -187,15 +196,15 @@ func (t table) freeVIP() (uint32, error) {
 func (t table) freeScopes(n int) ([]uint32, error) {
 	used := map[uint32]bool{}
 	for _, scope := range t.ports {
-		used[scope] = true
+		used[place(scope)] = true
 	}
 	if len(used)+n > MaxPorts {
 		return nil, fmt.Errorf("there are %d ports already, and one guard holds %d of all VIPs together", len(used), MaxPorts)
 	}
 	var free []uint32
-	for scope := uint32(firstScope); len(free) < n; scope++ {
-		if !used[scope] {
-			free = append(free, scope)
+	for at := uint32(firstScope); len(free) < n; at++ {
+		if !used[at] {
+			free = append(free, newScope(at))
 		}
 	}
 	return free, nil
@@ -214,14 +223,14 @@ func (t table) drop(vip uint32) {
 // that are new.
 func (g *Guard) addPorts(t table, vip uint32, want lvs.GuardVIP, have map[lvs.GuardPort]uint32) error {
 	var fresh []lvs.GuardPort
-	scopes, limits := []uint32{vip}, []guardLimits{toLimits(want.Limits)}
+	places, limits := []uint32{vip}, []guardLimits{toLimits(want.Limits)}
 	for p, l := range want.Ports {
 		scope, ok := have[p]
 		if !ok {
 			fresh = append(fresh, p)
 			continue
 		}
-		scopes, limits = append(scopes, scope), append(limits, toLimits(l))
+		places, limits = append(places, place(scope)), append(limits, toLimits(l))
 	}
 	free, err := t.freeScopes(len(fresh))
 	if err != nil {
@@ -229,14 +238,16 @@ func (g *Guard) addPorts(t table, vip uint32, want lvs.GuardVIP, have map[lvs.Gu
 	}
 	var keys []guardPortKey
 	var values []guardPort
+	var cleared []uint32
 	for i, p := range fresh {
-		scopes, limits = append(scopes, free[i]), append(limits, toLimits(want.Ports[p]))
+		cleared = append(cleared, place(free[i]))
+		places, limits = append(places, place(free[i])), append(limits, toLimits(want.Ports[p]))
 		keys, values = append(keys, toKey(vip, p)), append(values, guardPort{Scope: free[i]})
 	}
-	if err := putAll(g.objects.Meters, free, make([]guardBuckets, len(free))); err != nil {
+	if err := putAll(g.objects.Meters, cleared, make([]guardBuckets, len(cleared))); err != nil {
 		return err
 	}
-	if err := putAll(g.objects.Scopes, scopes, limits); err != nil {
+	if err := putAll(g.objects.Scopes, places, limits); err != nil {
 		return err
 	}
 	return putAll(g.objects.Ports, keys, values)
@@ -278,7 +289,7 @@ func (g *Guard) putVIP(addr netip.Addr, vip guardVip) error {
 	if err != nil {
 		return fmt.Errorf("write the VIP: %w", err)
 	}
-	return nil
+	return g.renew(func(*guardSettings) {})
 }
 
 // deleteVIP lets a VIP's packets pass. One that is not there is no error.
@@ -297,6 +308,9 @@ func (g *Guard) deleteVIP(addr netip.Addr) error {
 		err = deleteAll(g.objects.Vips6, []guardAddress{toAddress(addr)})
 	}
 	if err != nil {
+		return err
+	}
+	if err := g.renew(func(*guardSettings) {}); err != nil {
 		return err
 	}
 	return g.deletePorts(vip.Id, t.portsOf(vip.Id), nil)

@@ -147,7 +147,7 @@ func (g *Guard) Remove() error {
 	defer g.mu.Unlock()
 	var errs []error
 	for _, path := range g.links() {
-		errs = append(errs, os.Remove(path)) // the last reference: this detaches
+		errs = append(errs, dropPinned(path))
 	}
 	errs = append(errs, os.RemoveAll(g.dir), g.objects.Close())
 	if err := errors.Join(errs...); err != nil {
@@ -254,6 +254,18 @@ func (g *Guard) write(s guardSettings) error {
 		return fmt.Errorf("write the settings: %w", err)
 	}
 	return nil
+}
+
+// renew has the program look up again what it noted down of its clients: lists
+// or VIPs have changed. It can change the settings besides.
+func (g *Guard) renew(change func(*guardSettings)) error {
+	s, err := g.read()
+	if err != nil {
+		return err
+	}
+	change(&s)
+	s.Version = max(1, s.Version+1)
+	return g.write(s)
 }
 
 func (g *Guard) settings() (lvs.GuardSettings, error) {

@@ -51,13 +51,16 @@ func (g *Guard) parse(frame []byte) packet {
 	return nothing
 }
 
-// list looks at who sent it, before anything else.
-func (g *Guard) list(source netip.Addr) lvs.GuardReason {
+// standing looks at who sent it, before anything else.
+func (g *Guard) standing(source netip.Addr) lvs.GuardReason {
 	if _, ok := g.state.Allow.Match(source); ok {
 		return lvs.GuardAllowed
 	}
 	if _, ok := g.state.Block.Match(source); ok {
 		return lvs.GuardBlocked
+	}
+	if g.badSource(source) {
+		return lvs.GuardBadSource
 	}
 	return lvs.GuardPassed
 }
@@ -68,7 +71,7 @@ func (g *Guard) parse4(b []byte) packet {
 	if p.vip, known = g.state.VIPs[p.target]; !known {
 		return packet{reason: lvs.GuardNotVIP}
 	}
-	if p.reason = g.list(p.source); p.reason != lvs.GuardPassed {
+	if p.reason = g.standing(p.source); p.reason != lvs.GuardPassed {
 		return p
 	}
 	header, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
@@ -84,9 +87,6 @@ func (g *Guard) parse4(b []byte) packet {
 	p.fragment = fragment&0x3fff != 0
 	p.protocol = b[9]
 	p.bytes, p.length = b[header:], total-header
-	if g.badSource(p.source) {
-		p.reason = lvs.GuardBadSource
-	}
 	return p
 }
 
@@ -97,7 +97,7 @@ func (g *Guard) parse6(b []byte, depth int) packet {
 	if p.vip, known = g.state.VIPs[p.target]; !known {
 		return packet{reason: lvs.GuardNotVIP}
 	}
-	if p.reason = g.list(p.source); p.reason != lvs.GuardPassed {
+	if p.reason = g.standing(p.source); p.reason != lvs.GuardPassed {
 		return p
 	}
 	p.protocol, p.hops = b[6], b[7]
@@ -108,9 +108,6 @@ func (g *Guard) parse6(b []byte, depth int) packet {
 	if b[0]>>4 != 6 || p.length > len(p.bytes) || !p.extensions(depth+40) {
 		p.reason = lvs.GuardBadHeader
 		return p
-	}
-	if g.badSource(p.source) {
-		p.reason = lvs.GuardBadSource
 	}
 	return p
 }
