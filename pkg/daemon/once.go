@@ -141,7 +141,10 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 	if unread != nil {
 		s.Warnings = append(s.Warnings, unread.Error())
 	}
-	return s, addGuard(&s, c, t)
+	if err := addGuard(&s, c, t); err != nil {
+		s.Warnings = append(s.Warnings, err.Error())
+	}
+	return s, nil
 }
 
 // addGuard adds the guard to a status where no daemon runs: it goes on without one.

@@ -108,6 +108,27 @@ func TestReadFileIsLean(t *testing.T) {
 	runtime.KeepAlive(set)
 }
 
+// FuzzReadFile holds that any text is a list or an error of one of its lines.
+func FuzzReadFile(f *testing.F) {
+	f.Add("192.0.2.0/24 # a network\n\n2001:db8::1;x\r\n")
+	f.Add("10.0.0.1/8\nnobody\n::ffff:192.0.2.1/96")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "list")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		set, err := guard.ReadFile(path)
+		if err != nil && (set.Len() > 0 || !strings.HasPrefix(err.Error(), path+":")) {
+			t.Errorf("%d networks and %v", set.Len(), err)
+		}
+		for p := range set.All() {
+			if p != p.Masked() || p.Bits() == 0 {
+				t.Errorf("%s is no network", p)
+			}
+		}
+	})
+}
+
 func BenchmarkReadFile(b *testing.B) {
 	path := million(b)
 	for b.Loop() {
