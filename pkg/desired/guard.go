@@ -69,13 +69,14 @@ func directors(c *config.Config) lvs.PrefixSet {
 // interfaces, whether this director has them now or not.
 func guardVIPs(c *config.Config, host Host) map[netip.Addr]lvs.GuardVIP {
 	all := map[netip.Addr]lvs.GuardVIP{}
+	h := hostingOf(c, host)
 	vip := func(a netip.Addr) lvs.GuardVIP {
 		v, ok := all[a]
 		if !ok {
 			v = lvs.GuardVIP{
 				Limits: c.Guard.Limits,
 				Ports:  map[lvs.GuardPort]lvs.GuardLimits{},
-				Shared: shared(c, host, a),
+				Shared: h.shared(a),
 			}
 			for _, p := range c.Guard.OpenPorts {
 				v.Ports[lvs.GuardPort{Protocol: p.Protocol, Port: p.Number}] = c.Guard.Limits
@@ -138,45 +139,56 @@ func marks(c *config.Config) map[lvs.Family]bool {
 	return all
 }
 
+// hosting is what the host's addresses tell of VIPs.
+type hosting struct {
+	vips    map[netip.Addr]bool     // that lvsd gives to interfaces
+	devices map[netip.Addr][]string // with a VIP
+	another map[device]bool         // with an address of the family that is no VIP
+	stray   map[netip.Addr]bool     // that the host has without lvsd
+	masked  map[lvs.Family]bool     // in which others are masqueraded
+}
+
+type device struct {
+	name   string
+	family lvs.Family
+}
+
+func hostingOf(c *config.Config, host Host) hosting {
+	h := hosting{
+		vips: map[netip.Addr]bool{}, devices: map[netip.Addr][]string{}, another: map[device]bool{}, stray: map[netip.Addr]bool{},
+		masked: map[lvs.Family]bool{lvs.IPv6: masquerades(c, lvs.IPv6)},
+	}
+	for _, a := range carried(c) {
+		addr := a.Prefix.Addr()
+		h.vips[addr] = true
+		h.devices[addr] = append(h.devices[addr], a.Interface)
+	}
+	for key := range host.Addresses {
+		addr := key.Prefix.Addr()
+		if h.vips[addr] {
+			h.devices[addr] = append(h.devices[addr], key.Interface)
+			continue
+		}
+		h.stray[addr] = true
+		// IPv6's own address of the link is for the link only.
+		if !addr.IsLinkLocalUnicast() {
+			h.another[device{key.Interface, lvs.FamilyOf(addr)}] = true
+		}
+	}
+	return h
+}
+
 // shared tells whether answers to what the host itself or others through it asked
 // come to a VIP: on an interface where no other address of its family is, the
 // kernel takes it for the host's own connections. With IPv6 it may be taken for
 // what is masqueraded, too (nf_nat_masquerade_ipv6, net/netfilter/nf_nat_masquerade.c).
-func shared(c *config.Config, host Host, vip netip.Addr) bool {
+func (h hosting) shared(vip netip.Addr) bool {
 	family := lvs.FamilyOf(vip)
-	if family == lvs.IPv6 && masquerades(c, lvs.IPv6) {
+	if h.masked[family] || h.stray[vip] {
 		return true
 	}
-	vips := map[netip.Addr]bool{}
-	devices := map[string]bool{}
-	for _, a := range carried(c) {
-		vips[a.Prefix.Addr()] = true
-		if a.Prefix.Addr() == vip {
-			devices[a.Interface] = true
-		}
-	}
-	for key := range host.Addresses {
-		if key.Prefix.Addr() == vip {
-			devices[key.Interface] = true
-			if !vips[vip] {
-				return true // the host had it without lvsd
-			}
-		}
-	}
-	for device := range devices {
-		if !another(host, device, family, vips) {
-			return true
-		}
-	}
-	return false
-}
-
-// another tells whether an interface has an address of a family that is no VIP.
-// IPv6's own of the link is for the link only.
-func another(host Host, device string, family lvs.Family, vips map[netip.Addr]bool) bool {
-	for key := range host.Addresses {
-		a := key.Prefix.Addr()
-		if key.Interface == device && lvs.FamilyOf(a) == family && !vips[a] && !a.IsLinkLocalUnicast() {
+	for _, name := range h.devices[vip] {
+		if !h.another[device{name, family}] {
 			return true
 		}
 	}
