@@ -40,7 +40,7 @@ func TestGuardFlood(t *testing.T) {
 				}
 			}
 			services := vipTable(lab.VIP4) + "[virtual.web]\nvip = \"" + lab.VIP4.String() + ":80\"\nscheduler = \"rr\"\n" + tt.setting + reals("web", servers, true)
-			d := start(t, l.Host("lb1"), services)
+			d := startGuarded(t, l.Host("lb1"), services)
 			a := newAttacker(t, l)
 			allow := fmt.Sprintf("allow = [%q]", l.Host("client").V4)
 			for _, mode := range []string{"off", "counting", "enforcing"} {
@@ -81,6 +81,9 @@ func flooded(t *testing.T, l *lab.Lab, d *director, a *attacker, mode string) {
 	if sum != attackFrames {
 		t.Errorf("%s: decided over %d packets of the flood, of %d: %v", mode, sum, attackFrames, by)
 	}
+	if n := d.dropped(); mode == "counting" && n > 0 || mode == "enforcing" && n != sum-by[""] {
+		t.Errorf("%s: %d packets dropped", mode, n)
+	}
 	if by["no such port"] != attackFrames/4 {
 		t.Errorf("%s: %d packets to no port, want %d", mode, by["no such port"], attackFrames/4)
 	}
@@ -99,7 +102,7 @@ func TestGuardOutlivesTheDaemon(t *testing.T) {
 		labtest.NoError(t, rs.TakeVIP(lab.VIP4))
 	}
 	config := guarded() + webConfig(1, 1)
-	d := start(t, l.Host("lb1"), config)
+	d := startGuarded(t, l.Host("lb1"), config)
 	d.must("guard", "block", "203.0.113.0/24")
 	a := newAttacker(t, l)
 	load := l.Host("client").StartLoad(t.Context(), lab.LoadConfig{URL: labtest.URL(lab.VIP4, webPort), Rate: 50})
@@ -143,7 +146,7 @@ func TestGuardOutlivesTheDaemon(t *testing.T) {
 func replaced(t *testing.T, d *director, a *attacker) {
 	t.Helper()
 	before := d.dropped()
-	exchangeProgram(t, firstLink(t))
+	exchangeProgram(t, d.link())
 	eventually(t, "the program is replaced", func() bool { return d.log.count("replace guard's program on eth0") > 0 })
 	a.fire(attackRate, 1000, stray)
 	if n := d.dropped() - before; n != 1000 {
