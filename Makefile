@@ -45,19 +45,20 @@ test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a sk
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
 
 .PHONY: check
-check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts
+check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
 	@hack/deps lint
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(if $(wildcard hack/arch),$(GO) test ./hack/arch)
 	$(GO) mod tidy -diff
+	hack/bpf check
 	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
 
 .PHONY: generate
 generate: ## the objects of the guard from bpf/, with clang
 	@hack/deps bpf
-	$(GO) generate ./pkg/xdp
+	hack/bpf generate
 
 .PHONY: demo
 demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)

@@ -77,7 +77,7 @@ func benchGuard(b *testing.B) *Guard {
 // beside a program that does nothing.
 func BenchmarkPacket(b *testing.B) {
 	g := benchGuard(b)
-	empty := passing(b, "empty")
+	empty := theirProgram(b, "empty")
 	b.Run("empty-program", func(b *testing.B) { perPacket(b, empty, syn4()) })
 	cases := func(b *testing.B) {
 		b.Run("not-a-vip", func(b *testing.B) {

@@ -96,8 +96,8 @@ func TestInterfaceGoes(t *testing.T) {
 	checkLinks(t, g, map[string]lvs.GuardLink{name: {Mode: lvs.GuardGeneric}})
 }
 
-// passing is a program that passes everything, as others may attach it.
-func passing(t testing.TB, name string) *ebpf.Program {
+// theirProgram is a program that passes everything, as others may attach it.
+func theirProgram(t testing.TB, name string) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL",
@@ -128,7 +128,7 @@ func TestOccupied(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := link.AttachXDP(link.XDPOptions{Program: passing(t, tt.name), Interface: i.Index, Flags: tt.flags})
+		theirs, err := link.AttachXDP(link.XDPOptions{Program: theirProgram(t, tt.name), Interface: i.Index, Flags: tt.flags})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestOutdated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := l.Update(passing(t, "guard")); err != nil {
+	if err := l.Update(theirProgram(t, "guard")); err != nil {
 		t.Fatal(err)
 	}
 	checkLinks(t, g, map[string]lvs.GuardLink{name: {Mode: lvs.GuardDriver, Outdated: true}})

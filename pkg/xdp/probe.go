@@ -2,8 +2,7 @@ package xdp
 
 import (
 	"errors"
-	"os"
-	"strings"
+	"net"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -51,27 +50,36 @@ func Probe() []Lack {
 	return lacks
 }
 
-// haveLink asks for a link to an interface that nobody has: a kernel that knows
-// such links says so, others that they know none.
-func haveLink() error {
-	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+// passing makes a program that passes everything.
+func passing() (*ebpf.Program, error) {
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type:         ebpf.XDP,
-		Instructions: asm.Instructions{asm.LoadImm(asm.R0, 2, asm.DWord), asm.Return()},
+		AttachType:   ebpf.AttachXDP,
+		Instructions: asm.Instructions{asm.LoadImm(asm.R0, xdpPass, asm.DWord), asm.Return()},
 		License:      "GPL",
 	})
+}
+
+// haveLink attaches such a program to the loopback interface for a moment: the
+// kernel does not tell otherwise. One that is there already stays.
+func haveLink() error {
+	pass, err := passing()
 	if err != nil {
 		return err
 	}
 	defer pass.Close()
-	const nobody = 1<<31 - 1
-	l, err := link.AttachXDP(link.XDPOptions{Program: pass, Interface: nobody})
-	if err == nil {
-		return l.Close()
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, unix.ENODEV) {
+	l, err := link.AttachXDP(link.XDPOptions{Program: pass, Interface: lo.Index, Flags: link.XDPGenericMode})
+	if occupied(err) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.Detach(), l.Close())
 }
 
 // haveTrieBatch writes a batch into a trie of its own.
@@ -85,15 +93,19 @@ func haveTrieBatch() error {
 	return err
 }
 
-// haveJIT reads the kernel's parameter, which is missing where there is none.
-// With CONFIG_BPF_JIT_ALWAYS_ON it is always 1.
+// haveJIT looks at what became of a program.
 func haveJIT() error {
-	value, err := os.ReadFile("/proc/sys/net/core/bpf_jit_enable")
+	pass, err := passing()
 	if err != nil {
 		return err
 	}
-	if strings.TrimSpace(string(value)) == "0" {
-		return errors.New("it is switched off")
+	defer pass.Close()
+	info, err := pass.Info()
+	if err != nil {
+		return err
+	}
+	if size, err := info.JitedSize(); err != nil || size == 0 {
+		return errors.New("programs are interpreted")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 const (
 	ethernetHeader = 14
 	xdpDrop        = 1 // XDP_DROP, uapi/linux/bpf.h
+	xdpPass        = 2
 )
 
 // Test runs the program on an Ethernet frame of at least 14 bytes, and says what
