@@ -182,7 +182,7 @@ without a port; DST is a VIP with its port.`,
 			if asJSON {
 				return printJSON(p.env.Out, v)
 			}
-			return printVerdict(p.env.Out, v)
+			return printGuardVerdict(p.env.Out, v)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

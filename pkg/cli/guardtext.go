@@ -120,7 +120,7 @@ func printTop(w io.Writer, top status.GuardTop, seconds float64, most int) error
 	return err
 }
 
-func printVerdict(w io.Writer, v status.GuardVerdict) error {
+func printGuardVerdict(w io.Writer, v status.GuardVerdict) error {
 	does := "PASSES"
 	switch {
 	case v.Dropped:

@@ -24,30 +24,32 @@ type Guard interface {
 	GuardTest(context.Context, status.GuardProbe) (status.GuardVerdict, error)
 }
 
-// handleGuard answers the calls about the guard.
-func handleGuard(mux *http.ServeMux, g Guard) {
-	handle(mux, "POST "+blockPath, func(r *http.Request) (any, error) {
-		network, period, err := blockArgs(r.URL.Query())
-		if err != nil {
-			return nil, err
-		}
-		return struct{}{}, g.Block(r.Context(), network, period, user(r.Context()))
-	})
-	handle(mux, "POST "+unblockPath, func(r *http.Request) (any, error) {
-		network, err := netip.ParsePrefix(r.URL.Query().Get("network"))
-		if err != nil {
-			return nil, err
-		}
-		return struct{}{}, g.Unblock(r.Context(), network)
-	})
-	handle(mux, "GET "+guardTopPath, func(r *http.Request) (any, error) { return g.GuardTop(r.Context()) })
-	handle(mux, "POST "+guardTestPath, func(r *http.Request) (any, error) {
-		probe, err := probeArgs(r.URL.Query())
-		if err != nil {
-			return nil, err
-		}
-		return g.GuardTest(r.Context(), probe)
-	})
+// guardCalls are the calls about the guard.
+func guardCalls(g Guard) []call {
+	return []call{
+		{http.MethodPost, blockPath, func(r *http.Request) (any, error) {
+			network, period, err := blockArgs(r.URL.Query())
+			if err != nil {
+				return nil, err
+			}
+			return struct{}{}, g.Block(r.Context(), network, period, by(r.Context()))
+		}},
+		{http.MethodPost, unblockPath, func(r *http.Request) (any, error) {
+			network, err := netip.ParsePrefix(r.URL.Query().Get("network"))
+			if err != nil {
+				return nil, err
+			}
+			return struct{}{}, g.Unblock(r.Context(), network)
+		}},
+		{http.MethodGet, guardTopPath, func(r *http.Request) (any, error) { return g.GuardTop(r.Context()) }},
+		{http.MethodPost, guardTestPath, func(r *http.Request) (any, error) {
+			probe, err := probeArgs(r.URL.Query())
+			if err != nil {
+				return nil, err
+			}
+			return g.GuardTest(r.Context(), probe)
+		}},
+	}
 }
 
 func blockArgs(q url.Values) (netip.Prefix, time.Duration, error) {

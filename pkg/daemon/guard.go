@@ -290,7 +290,7 @@ func (d *Director) GuardTest(_ context.Context, p status.GuardProbe) (status.Gua
 		return status.GuardVerdict{}, err
 	}
 	want := desired.Guard(c, desired.Host{Addresses: addresses}, d.guarding.told(c))
-	return status.Verdict(guard.Describe(frame), verdict, p, want, d.guarding.blocks.List(time.Now())), nil
+	return status.ExplainGuard(guard.Describe(frame), verdict, p, want, d.guarding.blocks.List(time.Now())), nil
 }
 
 // listsChanged reads the lists again, and has the kernel follow.

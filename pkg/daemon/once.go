@@ -11,7 +11,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/guard"
 	"github.com/lvsd/lvsd/pkg/health"
-	"github.com/lvsd/lvsd/pkg/override/store"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -116,6 +116,7 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 	}
 	j := newJudge(log, words, g)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
+	j.roles = func() map[string]lvs.Role { return h.Roles }
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
 
@@ -127,38 +128,36 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	observed, unread := status.Observed{}, error(nil)
+	seen := t.view().look()
+	if seen.err != nil {
+		return status.Status{}, seen.err
+	}
+	observed, warnings := status.Observed{}, []string(nil)
 	if c.Director.DataDir != "" {
-		var words *store.Store
-		if words, unread = openOverrides(c); unread == nil {
+		words, err := openOverrides(c)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		} else {
 			observed.Overrides = words.Set()
 		}
 	}
-	s, err := t.view().status(c, version, observed)
-	if err != nil {
-		return status.Status{}, err
-	}
-	if unread != nil {
-		s.Warnings = append(s.Warnings, unread.Error())
-	}
-	if err := addGuard(&s, c, t); err != nil {
+	s := seen.status(c, version, observed)
+	s.Warnings = append(s.Warnings, warnings...)
+	if err := addGuard(&s, c, seen.addresses); err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
+	s.Verdict = status.Judge(s)
 	return s, nil
 }
 
 // addGuard adds the guard to a status where no daemon runs: it goes on without one.
-func addGuard(s *status.Status, c *config.Config, t *tables) error {
+func addGuard(s *status.Status, c *config.Config, addresses map[lvs.AddressKey]lvs.Address) error {
 	if c.Director.StateDir == "" { // a configuration that could not be read
 		return nil
 	}
 	edge := newGuardEdge(c.Director.StateDir)
 	defer edge.close()
 	g, err := newGuarding(c, edge, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	addresses, err := t.devices.Addresses()
 	if err != nil {
 		return err
 	}

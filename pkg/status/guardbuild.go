@@ -80,9 +80,9 @@ func guardVIPs(vips map[netip.Addr]lvs.GuardVIP, counters lvs.GuardCounters) []G
 	return list
 }
 
-// Verdict puts into words what the guard made of a packet, and which rule it was
+// ExplainGuard puts into words what the guard made of a packet, and which rule it was
 // by what the guard should hold.
-func Verdict(packet string, v lvs.GuardVerdict, p GuardProbe, want *lvs.Guard, blocks []guard.Block) GuardVerdict {
+func ExplainGuard(packet string, v lvs.GuardVerdict, p GuardProbe, want *lvs.Guard, blocks []guard.Block) GuardVerdict {
 	return GuardVerdict{
 		Packet: packet, Reason: v.Reason.String(), Drops: v.Reason.Drops(), Dropped: v.Dropped, Rule: rule(v.Reason, p, want, blocks),
 	}
