@@ -8,7 +8,7 @@ KERNEL ?=
 export KERNEL
 
 # The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
-KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
+KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl pkg/xdp
 
 # The tests that take IPVS out of the kernel, so that theirs is a guest always.
 BARE_PKG := ./integration/bare
@@ -48,14 +48,20 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
 .PHONY: check
-check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts
+check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
 	@hack/deps lint
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(if $(wildcard hack/arch),$(GO) test ./hack/arch)
 	$(GO) mod tidy -diff
+	hack/bpf check
 	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
+
+.PHONY: generate
+generate: ## the objects of the guard from bpf/, with clang
+	@hack/deps bpf
+	hack/bpf generate
 
 .PHONY: demo
 demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)

@@ -34,6 +34,7 @@ func Judge(s Status) Verdict {
 	}
 	j.addresses(s)
 	j.sync(s)
+	j.guard(s.Guard)
 	v := Verdict{Level: Well, Reasons: append(j.bad, j.degraded...), Summary: j.summary(s)}
 	switch {
 	case len(j.bad) > 0:
@@ -122,6 +123,25 @@ func (j *judgement) service(v Service) {
 	}
 	if v.Ignoring {
 		j.warn("so few servers of %s are up that failures are not believed", name)
+	}
+}
+
+// guard looks after what lets more through than it should: clients are served.
+func (j *judgement) guard(g *Guard) {
+	if g == nil {
+		return
+	}
+	if !g.Loaded {
+		j.warn("the guard is not loaded")
+		return
+	}
+	for _, i := range g.Interfaces {
+		if i.Mode == "" {
+			j.warn("the guard is not attached to %s", i.Interface)
+		}
+	}
+	for _, text := range g.Problems {
+		j.warn("guard: %s", text)
 	}
 }
 
