@@ -43,7 +43,7 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
-		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
