@@ -22,7 +22,7 @@ type neighbour struct {
 	address  netip.Addr
 	kick     chan struct{} // capacity 1: ask now
 	wanted   bool          // a push
-	asked    bool // since the push was wanted
+	asked    bool          // since the push was wanted
 	answered time.Time
 	answer   peer.Answer
 	err      error
