@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify"
@@ -35,6 +37,9 @@ type Director interface {
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
 	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
+	// Changes gives the changes of state after a number, the oldest first. Where there
+	// is none yet it waits for one, at most the time given.
+	Changes(ctx context.Context, after uint64, wait time.Duration) ([]changelog.Change, error)
 
 	Overrider
 }
@@ -97,6 +102,7 @@ const (
 	failoverPath = "/v1/failover" // ?instance=NAME
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"
+	changesPath  = "/v1/changes" // ?after=NUMBER&wait=DURATION
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

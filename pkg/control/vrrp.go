@@ -9,21 +9,6 @@ import (
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
-// handleVRRP answers the calls about roles.
-func handleVRRP(mux *http.ServeMux, d Director) {
-	handle(mux, "POST "+failoverPath, func(r *http.Request) (any, error) {
-		return struct{}{}, d.Failover(r.Context(), r.URL.Query().Get("instance"))
-	})
-	handle(mux, "POST "+pushPath, func(r *http.Request) (any, error) { return d.PushConnections(r.Context()) })
-	handle(mux, "POST "+rolePath, func(r *http.Request) (any, error) {
-		role, err := lvs.ParseRole(r.URL.Query().Get("role"))
-		if err != nil {
-			return nil, err
-		}
-		return struct{}{}, d.SetRole(r.Context(), r.URL.Query().Get("instance"), role)
-	})
-}
-
 // Failover asks the director to hand a VRRP instance over, all if the name is "".
 func (c *Client) Failover(ctx context.Context, instance string) error {
 	query := url.Values{"instance": {instance}}

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
@@ -53,7 +54,9 @@ type Director struct {
 	sharing    *sharing
 	notifier   *notify.Notifier
 	overrides  *store.Store
+	lookout    *lookout
 	drains     *drains
+	changes    *changelog.Log
 	watchdog   watchdog
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
@@ -131,7 +134,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
-	server, err := control.Listen(o.Socket, d, o.Log)
+	server, err := control.Listen(o.Socket, control.Access{Group: cfg.Director.Group, GID: cfg.Director.GID}, d, o.Log)
 	if err != nil {
 		return err
 	}
@@ -148,8 +151,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
-	d.drains = newDrains(j.overrides, d.current, v, r.Kick, o.Log)
-	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
+	d.lookout = newLookout(v.look)
+	d.drains = newDrains(d, v)
+	var err error
+	if d.changes, err = changelog.Open(a.config.Director.DataDir); err != nil {
+		o.Log.Warn("changes before this start are forgotten", "err", err)
+	}
+	roles.quorum, roles.tell, roles.note = d.quorum, d.notifier.Tell, d.noteRole
 	d.sharing = newSharing(o.Log, v, d.current, roles.current)
 	d.sharing.tell = d.notifier.Tell
 	r.OnRound(func(round reconcile.Round) {
@@ -157,7 +165,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		d.sharing.after(round)
 		d.watchdog.feed()
 	})
-	j.tell = d.notifier.Tell
+	j.hear = d.hear
 	return d
 }
 
@@ -179,9 +187,11 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	d.noteSelf("starts")
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(live)
 	defer quiet()
+	defer d.noteSelf("stops")
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
@@ -196,6 +206,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
+	tasks.Go(func() error { return d.lookout.run(ctx) })
 	tasks.Go(func() error { return d.drains.run(ctx) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
@@ -216,13 +227,16 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	return errors.Join(tasks.Wait(), d.stop())
 }
 
-// startNotifier runs the notifier and gives the function that stops it.
+// startNotifier runs the notifier and the log of changes and gives the function that stops it.
 func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.notifier.Run(ctx)
+		var both sync.WaitGroup
+		both.Go(func() { d.notifier.Run(ctx) })
+		both.Go(func() { _ = d.changes.Run(ctx, func(err error) { d.log().Warn("changes not kept", "err", err) }) })
+		both.Wait()
 	}()
 	return func() {
 		cancel()

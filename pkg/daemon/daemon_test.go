@@ -60,14 +60,17 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. %DIR% in the text stands for its folder.
-func start(t *testing.T, text string) *running {
+// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
 	}
 	r.listen()
 	r.write(text)
+	for _, f := range before {
+		f(r.dir)
+	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	files := newWatch(r.path(), log)
 	t.Cleanup(files.close)
@@ -87,7 +90,7 @@ func start(t *testing.T, text string) *running {
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
 		}, ledger, log, a.goal(j)))
-	server, err := control.Listen(r.socket(), r.d, log)
+	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -115,14 +115,21 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	if c.Director.DataDir == "" {
-		return t.view().status(c, version, status.Observed{})
+	seen := t.view().look()
+	if seen.err != nil {
+		return status.Status{}, seen.err
 	}
-	words, errWords := openOverrides(c)
-	if errWords != nil {
-		s, err := t.view().status(c, version, status.Observed{})
-		s.Warnings = append(s.Warnings, errWords.Error())
-		return s, err
+	observed, warnings := status.Observed{}, []string(nil)
+	if c.Director.DataDir != "" {
+		words, err := openOverrides(c)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		} else {
+			observed.Overrides = words.Set()
+		}
 	}
-	return t.view().status(c, version, status.Observed{Overrides: words.Set()})
+	s := seen.status(c, version, observed)
+	s.Warnings = append(s.Warnings, warnings...)
+	s.Verdict = status.Judge(s)
+	return s, nil
 }

@@ -22,7 +22,7 @@ func (s *sharing) count(fresh time.Duration) (status.Connections, time.Duration,
 		return s.counted, s.countTook, nil
 	}
 	start := time.Now()
-	stats, err := s.table.services.Stats()
+	_, stats, err := s.table.services.Read()
 	if err != nil {
 		return status.Connections{}, s.countTook, err
 	}
@@ -71,7 +71,7 @@ func (s *sharing) push(ctx context.Context, to netip.Addr) (status.Push, error) 
 		return status.Push{}, fmt.Errorf("push connections: %w", peer.ErrBusy)
 	}
 	defer s.release()
-	services, err := s.table.services.Services()
+	services, _, err := s.table.services.Read()
 	if err != nil {
 		return status.Push{}, fmt.Errorf("push connections: %w", err)
 	}

@@ -26,6 +26,7 @@ type roles struct {
 	changed chan struct{} // capacity 1
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
+	note    func(vrrp.Event)
 	tasks   sync.WaitGroup
 
 	mu        sync.Mutex
@@ -57,6 +58,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		changed:   make(chan struct{}, 1),
 		quorum:    always,
 		tell:      func(notice.Event) {},
+		note:      func(vrrp.Event) {},
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
@@ -233,6 +235,7 @@ func (r *roles) report(e vrrp.Event) {
 	if e.Source.IsValid() {
 		args = append(args, "source", e.Source)
 	}
+	r.note(e)
 	if told, ok := noticeOf(e, r.instance(e.Instance).Priority); ok {
 		r.tell(told)
 	}

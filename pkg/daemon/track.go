@@ -60,11 +60,10 @@ func (d *Director) quorum(name string) error {
 	d.mu.Lock()
 	c := d.force.config
 	d.mu.Unlock()
-	d.judge.mu.Lock()
-	defer d.judge.mu.Unlock()
+	verdict := d.judge.judged()
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
-			if v.Name == name && d.judge.verdict.Services[key].Lost {
+			if v.Name == name && verdict.Services[key].Lost {
 				return fmt.Errorf("virtual service %s has lost its quorum", key)
 			}
 		}

@@ -112,13 +112,13 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		}
 		peer := addrOf(conn.RemoteAddr())
 		if r := s.admit(peer, time.Now()); r != "" {
-			conn.Close()
 			s.refuse(peer, r, nil)
+			conn.Close()
 			continue
 		}
 		tasks.Go(func() {
-			defer s.leave(peer)
 			defer conn.Close()
+			defer s.leave(peer) // before the peer sees the end, as it may ask again then
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			if r, err := s.answer(ctx, conn, peer); err != nil && ctx.Err() == nil {
 				s.refuse(peer, r, err)
