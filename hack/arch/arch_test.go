@@ -132,6 +132,8 @@ func forbidden(importer, imported string) string {
 		return "the edges of the kernel do not know each other"
 	case importer == "pkg/vrrp" && imported != "pkg/lvs":
 		return "the protocol tells a role and touches nothing but its sockets"
+	case importer == "pkg/peer" && !under([]string{"pkg/lvs", "pkg/secret"}, imported):
+		return "the channel to the peers knows nothing of what goes over it"
 	// config does import health: a check's keys in the file are the fields of its
 	// spec, and times and quorum are health's too. The other way there is nothing.
 	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):

@@ -176,8 +176,10 @@ func (a answers) Status(context.Context) (status.Status, error) {
 	return s, nil
 }
 
-func (answers) Failover(context.Context, string) error          { return nil }
-func (answers) PushConnections(context.Context) (int, error)    { return 3, nil }
+func (answers) Failover(context.Context, string) error { return nil }
+func (answers) PushConnections(context.Context) (status.Push, error) {
+	return status.Push{Connections: status.Connections{Connections: 3, Templates: 1}}, nil
+}
 func (answers) SetRole(context.Context, string, lvs.Role) error { return nil }
 
 func (a answers) Reload(context.Context) (control.Reloaded, error) {

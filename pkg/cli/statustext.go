@@ -28,6 +28,7 @@ func printStatus(w io.Writer, s status.Status) error {
 		fmt.Fprintf(&b, "vip %s on %s: %s\n", v.Address, v.Interface, presence)
 	}
 	printVRRP(&b, s.Time, s.VRRP)
+	printSync(&b, s.Time, s.Sync)
 	printOverrides(&b, s)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))

@@ -28,10 +28,11 @@ type Director interface {
 	// SetRole sets the role in an external VRRP instance, in all if the name is "".
 	SetRole(ctx context.Context, instance string, role lvs.Role) error
 	// PushConnections sends all connections to the standbys and tells how many.
-	PushConnections(context.Context) (int, error)
+	PushConnections(context.Context) (status.Push, error)
 	// Probes gives the latest probes of the checks of one real server.
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
-	// Health gives what all checks say, for whoever plans another configuration.
+	// Health gives what all checks and elections say, for whoever plans another
+	// configuration.
 	Health(context.Context) (Health, error)
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
@@ -43,11 +44,12 @@ type Director interface {
 	Overrider
 }
 
-// Health is what a director's checks say.
+// Health is what a director's checks say, and what its roles are: what the desired
+// state follows from besides the configuration.
 type Health struct {
+	Roles    map[string]lvs.Role     `json:"roles"`       // by VRRP instance
 	Snapshot health.Snapshot         `json:"snapshot"`    // by the keys of the checks
 	Lost     map[lvs.ServiceKey]bool `json:"quorum_lost"` // for each service
-	Roles    map[string]lvs.Role     `json:"roles"`       // in each VRRP instance
 }
 
 // Reloaded is what a reload came to.

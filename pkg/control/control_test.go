@@ -53,7 +53,9 @@ func (f fake) Failover(_ context.Context, instance string) error {
 	return errors.New("hand over " + instance)
 }
 
-func (f fake) PushConnections(context.Context) (int, error) { return 3, nil }
+var aPush = status.Push{Connections: status.Connections{Connections: 3}}
+
+func (f fake) PushConnections(context.Context) (status.Push, error) { return aPush, nil }
 
 func (f fake) SetRole(_ context.Context, instance string, role lvs.Role) error {
 	return errors.New(instance + " " + role.String())
@@ -67,7 +69,7 @@ func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes
 // Health tells of one check.
 func (f fake) Health(context.Context) (Health, error) {
 	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
-	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}, Roles: map[string]lvs.Role{"front": lvs.Active}}, nil
+	return Health{Roles: map[string]lvs.Role{"front": lvs.Active}, Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
 }
 
 // TestNotify has the one receiver "ops".
@@ -290,7 +292,7 @@ func TestRoles(t *testing.T) {
 	if err := client.SetRole(t.Context(), "front", lvs.Undecided); err == nil {
 		t.Error("nobody can be told to be undecided")
 	}
-	if n, err := client.PushConnections(t.Context()); n != 3 || err != nil {
-		t.Errorf("push: %d, %v", n, err)
+	if p, err := client.PushConnections(t.Context()); p != aPush || err != nil {
+		t.Errorf("push: %+v, %v", p, err)
 	}
 }

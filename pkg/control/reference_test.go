@@ -146,6 +146,9 @@ func fill(v reflect.Value, depth int) {
 	case lvs.ServiceKey:
 		v.Set(reflect.ValueOf(lvs.MarkKey(1, lvs.IPv4)))
 		return
+	case lvs.SyncRole:
+		v.Set(reflect.ValueOf(lvs.SyncMaster))
+		return
 	case override.Target:
 		v.Set(reflect.ValueOf(override.Self))
 		return

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
 )
 
 // Failover asks the director to hand a VRRP instance over, all if the name is "".
@@ -23,8 +24,8 @@ func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) er
 
 // PushConnections makes the director send all its connections to the standbys, and
 // tells how many it sent.
-func (c *Client) PushConnections(ctx context.Context) (int, error) {
-	var n int
-	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &n)
-	return n, err
+func (c *Client) PushConnections(ctx context.Context) (status.Push, error) {
+	var p status.Push
+	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &p)
+	return p, err
 }

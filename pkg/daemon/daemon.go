@@ -52,6 +52,7 @@ type Director struct {
 	reconciler *reconcile.Reconciler
 	judge      *judge
 	roles      *roles
+	sharing    *sharing
 	notifier   *notify.Notifier
 	overrides  *store.Store
 	lookout    *lookout
@@ -169,8 +170,11 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		o.Log.Warn("changes before this start are forgotten", "err", err)
 	}
 	roles.quorum, roles.tell, roles.note = d.quorum, d.notifier.Tell, d.noteRole
+	d.sharing = newSharing(o.Log, v, d.current, roles.current)
+	d.sharing.tell = d.notifier.Tell
 	r.OnRound(func(round reconcile.Round) {
 		d.tellRound(round)
+		d.sharing.after(round)
 		d.watchdog.feed()
 	})
 	j.hear = d.hear
@@ -203,7 +207,11 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			d.roles.start()
+			if d.current().Sync.Asks() && !d.roles.resumed.happened() {
+				tasks.Go(func() error { return d.elect(ctx) })
+			} else {
+				d.roles.start()
+			}
 			tellSystemd("READY=1")
 			d.watchdog.expect(d.current().Director.Resync)
 		})
@@ -215,6 +223,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	upgrade := make(chan struct{})
@@ -230,6 +239,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")
+	d.sharing.handOver(context.WithoutCancel(ctx))
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()

@@ -48,7 +48,11 @@ func (a aim) goal(j *judge) reconcile.Goal {
 		Desire: desire,
 		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
 			var s lvs.State
-			s.Addresses, s.Absent = desired.Addresses(a.config, desired.Host{Addresses: addresses, Roles: j.currentRoles()})
+			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
+			s.Addresses, s.Absent = desired.Addresses(a.config, host)
+			if s.Silent = desired.Silent(a.config, addresses); s.Silent {
+				s.Daemons = desired.Daemons(a.config, host)
+			}
 			return s
 		},
 		Resync:    a.config.Director.Resync,
@@ -197,7 +201,7 @@ func (j *judge) observed(a aim) status.Observed {
 
 // Health gives what all checks say.
 func (d *Director) Health(context.Context) (control.Health, error) {
-	return control.Health{Snapshot: d.judge.snapshot(), Lost: d.judge.judged().Lost(), Roles: d.roles.current()}, nil
+	return control.Health{Roles: d.judge.currentRoles(), Snapshot: d.judge.snapshot(), Lost: d.judge.judged().Lost()}, nil
 }
 
 // addressesChanged starts a round. The source of checks through the VIP may be

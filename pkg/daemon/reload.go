@@ -65,6 +65,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
+	d.sharing.follow()
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 

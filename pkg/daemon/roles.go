@@ -34,6 +34,7 @@ type roles struct {
 	started   bool
 	stopped   bool
 	drained   bool // the operator wants others to be active
+	late      bool // others have connections that this director has not got yet
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
@@ -112,7 +113,9 @@ func (r *roles) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	r.configure()
+	if !r.stopped {
+		r.configure()
+	}
 }
 
 // set puts other instances in the place of those before.
@@ -127,7 +130,7 @@ func (r *roles) set(instances []config.VRRP) {
 
 // configure starts, changes and stops routers. The caller holds mu.
 func (r *roles) configure() {
-	groups := groups(r.instances, r.drained)
+	groups := groups(r.instances, r.drained || r.late)
 	if len(groups) > 0 {
 		// One more than there are processors: however many are busy with a large table,
 		// the system then still shares the machine fairly with the routers.
@@ -360,14 +363,14 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	return nil
 }
 
-// lastResort is the priority of a drained director: it is active only where nobody
-// else lives.
+// lastResort is the priority of a director that is drained or late: it is active
+// only where nobody else lives.
 const lastResort = 1
 
 // priority is the one in force: the configured one, changed by what is tracked.
-func priority(v config.VRRP, change int, drained bool) uint8 {
+func priority(v config.VRRP, change int, last bool) uint8 {
 	switch {
-	case drained:
+	case last:
 		return lastResort
 	case v.Priority == vrrp.Owner:
 		return vrrp.Owner
@@ -384,7 +387,7 @@ func names(instances []vrrp.Instance) []string {
 }
 
 // groups are the instances that move together, by the group's name or their own.
-func groups(all []config.VRRP, drained bool) map[string][]vrrp.Instance {
+func groups(all []config.VRRP, last bool) map[string][]vrrp.Instance {
 	var vips []netip.Addr
 	for _, v := range all {
 		for _, a := range v.VIPs {
@@ -398,20 +401,20 @@ func groups(all []config.VRRP, drained bool) map[string][]vrrp.Instance {
 			key = "instance " + v.Name
 		}
 		if !v.External {
-			groups[key] = append(groups[key], instance(v, vips, drained))
+			groups[key] = append(groups[key], instance(v, vips, last))
 		}
 	}
 	return groups
 }
 
-func instance(v config.VRRP, vips []netip.Addr, drained bool) vrrp.Instance {
+func instance(v config.VRRP, vips []netip.Addr, last bool) vrrp.Instance {
 	i := vrrp.Instance{
 		Name:   v.Name,
 		Family: v.Family,
 		Settings: vrrp.Settings{
 			Version:      vrrp.Version(v.Version),
 			VRID:         v.ID,
-			Priority:     priority(v, 0, drained),
+			Priority:     priority(v, 0, last),
 			Interval:     v.Interval,
 			Preempt:      v.Preempt,
 			PreemptDelay: v.PreemptDelay,

@@ -24,6 +24,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	}
 	s := seen.status(f.config, d.options.Version, d.judge.observed(f.aim))
 	s.SetElections(d.roles.status())
+	s.SetKnown(d.sharing.known())
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),

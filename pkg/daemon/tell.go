@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -69,7 +70,9 @@ func (d *Director) tellReload(err error) {
 // updateNotifier gives the notifier a new configuration.
 func (d *Director) updateNotifier(c *config.Config) {
 	d.notifier.Update(c.Director.Name, c.Notify)
-	d.notifier.Forget(func(e notice.Event) bool { return !has(c, e.Virtual, e.Real) || !hasInstance(c, e.Instance) })
+	d.notifier.Forget(func(e notice.Event) bool {
+		return !has(c, e.Virtual, e.Real) || !hasInstance(c, e.Instance) || !hasPeer(c, e)
+	})
 }
 
 // has tells whether a configuration has the service and the server, "" being no
@@ -86,6 +89,15 @@ func has(c *config.Config, virtual, real string) bool {
 // in particular.
 func hasInstance(c *config.Config, name string) bool {
 	return name == "" || slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.Name == name })
+}
+
+// hasPeer tells whether a configuration has the director that an event is about, if
+// it is about one.
+func hasPeer(c *config.Config, e notice.Event) bool {
+	if e.Kind != notice.SyncBehind {
+		return true
+	}
+	return c.Sync.Asks() && slices.ContainsFunc(c.Sync.Peers, func(a netip.Addr) bool { return a.String() == e.Address })
 }
 
 // TestNotify sends a test message to the receiver with a name, or to all if it

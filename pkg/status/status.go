@@ -29,6 +29,7 @@ type Status struct {
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
+	Sync     *Sync     `json:"sync"`     // null where connections are not shared
 
 	Overrides []Override `json:"overrides"` // the operator's words in force, sorted
 	Warnings  []string   `json:"warnings"`  // what is valid but will not work on this host
@@ -139,6 +140,7 @@ func Build(c *config.Config, o Observed) Status {
 		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
+		Sync:     syncOf(c, o),
 
 		Overrides: overrides(c, o.Overrides),
 		Warnings:  Warnings(c, o.Addresses),
@@ -186,6 +188,20 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 					v.Name, vip))
 			}
 		}
+	}
+	return append(warnings, bothWarnings(c, addresses)...)
+}
+
+// bothWarnings are about a director that is a real server of VIPs that it shares.
+func bothWarnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []string {
+	var warnings []string
+	missing := desired.Hindrance(c)
+	if missing == "" {
+		return nil
+	}
+	for _, b := range desired.BothOf(c, addresses) {
+		warnings = append(warnings, fmt.Sprintf("virtual %s: this director is one of its real servers, and without %s "+
+			"a standby sends the packets that it gets from the active director back to it", b.Virtual, missing))
 	}
 	return warnings
 }
