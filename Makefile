@@ -12,6 +12,8 @@ KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl 
 
 # The tests that take IPVS out of the kernel, so that theirs is a guest always.
 BARE_PKG := ./integration/bare
+# So are those that install packages into the root file system.
+PACKAGING_PKG := ./integration/packaging
 GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
 
 # The tests of checks against the servers that people run: they need those servers, and no kernel but the machine's.
@@ -19,7 +21,7 @@ SERVER_PKG := ./integration/servers
 
 KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
-IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
+IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(PACKAGING_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
 DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
@@ -33,16 +35,17 @@ help: ## this list
 
 .PHONY: build
 build: ## the program, as build/lvsd
-	CGO_ENABLED=0 $(GO) build -trimpath -o build/lvsd ./cmd/lvsd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
-test: DEPS += servers
-test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
+test: DEPS += servers package
+test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
 		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
-		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
+		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
+		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
@@ -70,13 +73,32 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, in one kernel; the guard against iptables
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel; the guard against iptables
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
 	@build/kernel -- build/bench -lvsd build/lvsd
 	@# On the machine's own kernel if we are root: there the guard is compiled, and its costs are those of real life.
 	@$(GO) test -v -tags bench -run '^TestAgainstIptables$$' -bench . -benchtime 20x $(if $(filter 0,$(shell id -u)),,-exec $(LAUNCHER)) ./pkg/xdp \
 		| sed -n 's/^ *peer_test.go:[0-9]*: *//p; /ns\/packet/p'
+
+.PHONY: man
+man: ## the manual, in build/man
+	@$(GO) run ./hack/man -dir build/man -date "$$(date -u -d @$$(hack/package/epoch) +%F)" -version "$$(hack/package/version)"
+
+.PHONY: deb
+deb: ## Debian packages for amd64 and arm64, in build/
+	@hack/package/deb amd64 build
+	@hack/package/deb arm64 build
+
+# Two versions for the tests.
+.PHONY: packages
+packages:
+	@rm -rf build/packages
+	@for v in 1.0.0 1.0.1; do COMPRESS=gzip VERSION=$$v hack/package/deb "$$($(GO) env GOARCH)" build/packages >/dev/null || exit; done
+
+.PHONY: release
+release: ## programs that anybody can build again to the byte, packages, bills of materials and checksums, in build/release
+	@hack/package/release build/release
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

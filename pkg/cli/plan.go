@@ -18,9 +18,9 @@ func newPlan(p *paths) *cobra.Command {
 		Use:   "plan",
 		Short: "Say what would change in the kernel, and change nothing",
 		Long: `Compare the configuration with the kernel and print the operations that would
-make them agree, in their order. Exit code 0: nothing would change; 2: something
-would.`,
-		Args: noArgs,
+make them agree, in their order.`,
+		Annotations: exits{exitOK: "nothing would change", exitDiffer: "something would change"}.annotations(),
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Plan(cmd.Context(), p.config)
 			if err != nil {
@@ -46,7 +46,8 @@ func newApply(p *paths) *cobra.Command {
 		Short: "Make the kernel agree with the configuration, once, without a daemon",
 		Long: `Do once what the director does for ever, and print the operations that were done.
 It is refused while a director runs: 'lvsd reload' is the command for that. Checks
-run in the director only: a new server that has some waits with weight 0.`,
+run in the director only: a new server that has some waits with weight 0. What was
+drained stays drained.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Apply(cmd.Context(), p.config)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -10,11 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/firewall"
@@ -32,8 +35,18 @@ func TestMain(m *testing.M) {
 		hold(dir)
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "validate" { // the program that an upgrade would start
+		if os.Getenv(asBroken) != "" {
+			fmt.Fprintln(os.Stderr, "this program is broken")
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
+
+// asBroken makes this program refuse every configuration.
+const asBroken = "LVSD_TEST_AS_BROKEN"
 
 // patience is how long a test waits for what must happen soon.
 const patience = 20 * time.Second
@@ -43,11 +56,14 @@ type running struct {
 	t       *testing.T
 	dir     string
 	table   *ipvstest.Kernel
+	fail    atomic.Bool // the table refuses every change
 	modules *fakeModules
 	notices chan string
 	log     *logBuffer
 	d       *Director
 	ended   chan error
+	// upgrades carries the signal that asks for one.
+	upgrades chan os.Signal
 }
 
 // web is a configuration with one service and these real servers.
@@ -60,14 +76,25 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. %DIR% in the text stands for its folder.
-func start(t *testing.T, text string) *running {
+// until it says that it is ready. %DIR% in the text stands for its folder, with
+// which before is called.
+func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
+		upgrades: make(chan os.Signal, 1),
+	}
+	r.table.Fail = func(lvs.Change) error {
+		if r.fail.Load() {
+			return unix.EIO
+		}
+		return nil
 	}
 	r.listen()
 	r.write(text)
+	for _, f := range before {
+		f(r.dir)
+	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	files := newWatch(r.path(), log)
 	t.Cleanup(files.close)
@@ -78,14 +105,17 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log)
+	words, err := openOverrides(c)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, words)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
 		}, ledger, log, a.goal(j)))
-	server, err := control.Listen(r.socket(), r.d, log)
+	r.d.upgrades = r.upgrades
+	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -98,7 +128,8 @@ func start(t *testing.T, text string) *running {
 			t.Errorf("the director ended with %v", err)
 		}
 	})
-	r.hears("READY=1")
+	for r.next("READY=1") != "READY=1" {
+	}
 	return r
 }
 
@@ -108,7 +139,7 @@ func (r *running) socket() string { return socketIn(r.dir) }
 func (r *running) write(text string) {
 	r.t.Helper()
 	if !strings.Contains(text, "state_dir") {
-		text = "director.state_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
+		text = "director.state_dir = \"%DIR%\"\ndirector.data_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
 	}
 	must(r.t, os.WriteFile(r.path(), []byte(strings.ReplaceAll(text, "%DIR%", r.dir)), 0o600))
 }
@@ -142,11 +173,18 @@ func notifySocket(t *testing.T, path string) *net.UnixConn {
 // hears waits for the next notice and holds that it begins as wanted.
 func (r *running) hears(want string) string {
 	r.t.Helper()
+	got := r.next(want)
+	if !strings.HasPrefix(got, want) {
+		r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
+	}
+	return got
+}
+
+// next waits for the next notice.
+func (r *running) next(want string) string {
+	r.t.Helper()
 	select {
 	case got := <-r.notices:
-		if !strings.HasPrefix(got, want) {
-			r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
-		}
 		return got
 	case <-time.After(patience):
 		r.t.Fatalf("the director does not say %q; its log:\n%s", want, r.log)
@@ -212,8 +250,9 @@ func (f fakeRules) Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error) {
 
 // fakeModules is a kernel that has every module, but for those that hang.
 type fakeModules struct {
-	mu    sync.Mutex
-	hangs map[string]chan struct{}
+	mu      sync.Mutex
+	hangs   map[string]chan struct{}
+	loading string // the module whose loading began last
 }
 
 // hang makes the loading of a module hang until the channel is closed.
@@ -232,9 +271,16 @@ func (f *fakeModules) Has(name string) (bool, error) {
 func (f *fakeModules) Load(_ context.Context, name string) error {
 	f.mu.Lock()
 	hang := f.hangs[name]
+	f.loading = name
 	f.mu.Unlock()
 	<-hang
 	return nil
+}
+
+func (f *fakeModules) loads(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loading == name
 }
 
 // Each signal that a director knows, sent to the process.
