@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -91,8 +90,9 @@ func (r *roles) current() map[string]lvs.Role {
 }
 
 // follow calls readdress whenever a role may have changed, until the context
-// ends.
+// ends. Clients wait for it as they do for the election.
 func (r *roles) follow(ctx context.Context, readdress func(context.Context)) error {
+	vrrp.Hasten()
 	for {
 		select {
 		case <-ctx.Done():
@@ -195,9 +195,8 @@ func (r *roles) recheck() {
 
 // listen logs a router's events and tells the neighbours who is active.
 func (r *roles) listen(router *member) {
-	var announcing sync.WaitGroup
-	defer announcing.Wait()
-	refresh := r.refresh(router, &announcing)
+	heralds := newHeralds(r, router)
+	defer heralds.end()
 	for {
 		select {
 		case <-router.done:
@@ -207,12 +206,7 @@ func (r *roles) listen(router *member) {
 			return
 		case e := <-router.Events():
 			r.report(e)
-			if e.Kind == vrrp.SplitBrain || e.Kind == vrrp.Changed && e.State == vrrp.Active {
-				announcing.Go(func() { r.announceAgain(router, e.Instance) })
-			}
-			if e.Kind == vrrp.Changed && e.State == vrrp.Active {
-				refresh(e.Instance)
-			}
+			heralds.heed(e)
 		}
 	}
 }
@@ -220,10 +214,14 @@ func (r *roles) listen(router *member) {
 func (r *roles) report(e vrrp.Event) {
 	level, text := slog.LevelWarn, "VRRP warning"
 	args := []any{"vrrp", e.Instance}
-	if e.Kind == vrrp.Changed {
+	switch e.Kind {
+	case vrrp.Changed:
 		level, text = slog.LevelInfo, "VRRP state"
 		args = append(args, "from", e.Old, "to", e.State)
-	} else {
+	case vrrp.Rival: // a problem only if it goes on
+		level = slog.LevelDebug
+		fallthrough
+	default:
 		args = append(args, "kind", e.Kind)
 	}
 	if e.Source.IsValid() {
@@ -233,68 +231,6 @@ func (r *roles) report(e vrrp.Event) {
 		r.tell(told)
 	}
 	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
-}
-
-// announcements are when a new active director tells the neighbours again, after
-// the first time with the addresses: a switch or a host may miss one, and who was
-// active before answers for the addresses a moment longer.
-var announcements = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second, 5 * time.Second}
-
-func (r *roles) announceAgain(router *member, name string) {
-	start := time.Now()
-	for _, after := range announcements {
-		if !sleep(router, time.Until(start.Add(after))) || !r.announce(name) {
-			return
-		}
-	}
-}
-
-// refresh gives a function that announces an instance from time to time from now
-// on, once.
-func (r *roles) refresh(router *member, tasks *sync.WaitGroup) func(name string) {
-	begun := map[string]bool{}
-	return func(name string) {
-		if begun[name] || r.instance(name).Refresh == 0 {
-			return
-		}
-		begun[name] = true
-		tasks.Go(func() {
-			for {
-				pause := r.instance(name).Refresh
-				if pause == 0 {
-					pause = time.Minute // a reload may bring it back
-				}
-				if !sleep(router, pause) {
-					return
-				}
-				r.announce(name)
-			}
-		})
-	}
-}
-
-// sleep waits, and tells whether the router still runs after it.
-func sleep(router *member, d time.Duration) bool {
-	select {
-	case <-router.done:
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// announce tells the neighbours where the VIPs of an instance are, if they are
-// here. What cannot be said now is said the next time.
-func (r *roles) announce(name string) bool {
-	if r.current()[name] != lvs.Active {
-		return false
-	}
-	for _, a := range r.instance(name).VIPs {
-		if err := r.devices.Announce(a); err != nil {
-			r.log.Debug("address not announced", "vip", a.AddressKey, "err", err)
-		}
-	}
-	return true
 }
 
 func (r *roles) instance(name string) config.VRRP {

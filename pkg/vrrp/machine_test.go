@@ -174,7 +174,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 128: send 128 active
+4s hear 128: send 128 rival active
 4s hear 128: active→backup active`},
 		{"a second advert of lower precedence is a split brain, told once", settings(128), func(s *script) {
 			s.start(0)
@@ -187,10 +187,10 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s hear 100: send 128 active
-20s hear 100: send 128 split brain is over active
+20s hear 100: send 128 split brain is over rival active
 21s hear 100: send 128 split brain active`},
 		{"a split brain is over when nobody else is active for the dead time", settings(128), func(s *script) {
 			s.start(0)
@@ -203,7 +203,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s timer: send 128 active
 7s timer: send 128 active
@@ -219,7 +219,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s hear 200: active→backup split brain is over active`},
 		{"a late advert is told once for each silence", settings(128, func(s *Settings) { s.Warn = 1500 * time.Millisecond }), func(s *script) {
@@ -325,7 +325,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 6.5s timer: send 128 backup→active active
-7s hear 100: active`},
+7s hear 100: rival active`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

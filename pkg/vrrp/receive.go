@@ -96,7 +96,10 @@ func (m *Machine) splitBrain(out *Output, now time.Time, h Heard) {
 	}
 	m.split++
 	m.splitAt = now
-	if m.split == splitAdverts {
+	switch m.split {
+	case 1:
+		out.Events = append(out.Events, Event{Time: now, Kind: Rival, Source: h.Source, Why: "an advert of lower precedence"})
+	case splitAdverts:
 		out.Events = append(out.Events, Event{Time: now, Kind: SplitBrain, Source: h.Source,
 			Why: "a router of lower precedence is active too"})
 	}
