@@ -14,6 +14,9 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 )
 
+// failovers is how many things go wrong in a row.
+const failovers = 100
+
 // paces are the times between two adverts at which gaps are compared, and how
 // often each is measured.
 var paces = []struct {

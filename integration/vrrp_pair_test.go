@@ -161,6 +161,8 @@ type ticker struct {
 	mu          sync.Mutex
 	sent        uint32
 	first       uint32 // sent since the last reset
+	sentAt      time.Time
+	waited      time.Duration
 	answers     []time.Time
 	seen        map[uint32]bool
 }
@@ -205,7 +207,12 @@ func startTicker(t *testing.T, from *lab.Host, to netip.Addr) *ticker {
 func (k *ticker) next() uint32 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
+	if !k.sentAt.IsZero() {
+		k.waited += max(now.Sub(k.sentAt)-2*tick, 0)
+	}
 	k.sent++
+	k.sentAt = now
 	return k.sent
 }
 
@@ -225,7 +232,7 @@ func (k *ticker) flows(t *testing.T) {
 func (k *ticker) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.answers, k.first = []time.Time{time.Now()}, k.sent+1
+	k.answers, k.first, k.waited = []time.Time{time.Now()}, k.sent+1, 0
 }
 
 // lost is how many ticks since the last reset nobody has answered, and how many
@@ -256,6 +263,14 @@ func (k *ticker) gap() time.Duration {
 		longest = max(longest, k.answers[i].Sub(k.answers[i-1]))
 	}
 	return longest
+}
+
+// stall is for how long the machine has kept the ticker from sending since the
+// last reset.
+func (k *ticker) stall() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.waited
 }
 
 // stop ends sending and gives how many datagrams were sent and answered.

@@ -6,15 +6,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
 // heralds tell the neighbours of a router's instances that are active, one for
-// each.
+// each. Each has a guard beside it.
 type heralds struct {
 	roles   *roles
 	router  *member
 	stop    map[string]context.CancelFunc
+	guards  map[string]context.CancelFunc
 	working sync.WaitGroup
 }
 
@@ -28,7 +30,7 @@ var announcements = []time.Duration{20 * time.Millisecond, 50 * time.Millisecond
 const idle = time.Minute
 
 func newHeralds(r *roles, router *member) *heralds {
-	return &heralds{roles: r, router: router, stop: map[string]context.CancelFunc{}}
+	return &heralds{roles: r, router: router, stop: map[string]context.CancelFunc{}, guards: map[string]context.CancelFunc{}}
 }
 
 // heed follows an event: who becomes active tells so, and so does who is active
@@ -38,21 +40,36 @@ func (h *heralds) heed(e vrrp.Event) {
 	if e.Kind != vrrp.Changed && e.Kind != vrrp.Rival && e.Kind != vrrp.SplitBrain {
 		return
 	}
-	if stop := h.stop[e.Instance]; stop != nil {
-		stop()
-		delete(h.stop, e.Instance)
+	end(h.stop, e.Instance)
+	if e.Kind == vrrp.Changed {
+		end(h.guards, e.Instance)
+		if e.State != vrrp.Active {
+			return
+		}
+		h.begin(h.guards, e.Instance, h.guard)
 	}
-	if e.Kind == vrrp.Changed && e.State != vrrp.Active {
-		return
-	}
+	h.begin(h.stop, e.Instance, h.run)
+}
+
+// begin has a task done for an instance, until it is ended.
+func (h *heralds) begin(tasks map[string]context.CancelFunc, name string, task func(context.Context, string)) {
 	ctx, stop := context.WithCancel(context.Background())
-	h.stop[e.Instance] = stop
-	h.working.Go(func() { h.run(ctx, e.Instance) })
+	tasks[name] = stop
+	h.working.Go(func() { task(ctx, name) })
+}
+
+func end(tasks map[string]context.CancelFunc, name string) {
+	if stop := tasks[name]; stop != nil {
+		stop()
+		delete(tasks, name)
+	}
 }
 
 func (h *heralds) end() {
-	for _, stop := range h.stop {
-		stop()
+	for _, tasks := range []map[string]context.CancelFunc{h.stop, h.guards} {
+		for _, stop := range tasks {
+			stop()
+		}
 	}
 	h.working.Wait()
 }
@@ -90,9 +107,13 @@ func (h *heralds) announce(name string) {
 		return
 	}
 	for _, a := range h.roles.instance(name).VIPs {
-		if err := h.roles.devices.Announce(a); err != nil {
-			h.roles.log.Debug("address not announced", "vip", a.AddressKey, "err", err)
-		}
+		h.say(a)
+	}
+}
+
+func (h *heralds) say(a lvs.Address) {
+	if err := h.roles.devices.Announce(a); err != nil {
+		h.roles.log.Debug("address not announced", "vip", a.AddressKey, "err", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/vrrp"
@@ -21,7 +22,7 @@ import (
 // elected, and what others have decided.
 type roles struct {
 	log     *slog.Logger
-	devices announcer
+	devices neighbours
 	changed chan struct{} // capacity 1
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
@@ -33,10 +34,14 @@ type roles struct {
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
+	disputes  map[string]*dispute
 }
 
-// announcer tells the neighbours where an address is.
-type announcer interface{ Announce(lvs.Address) error }
+// neighbours are told where an address is, and listened to.
+type neighbours interface {
+	Announce(lvs.Address) error
+	WatchClaims(ctx context.Context, device string, addrs []netip.Addr, tell func(netdev.Claim)) error
+}
 
 // member is a router at work: a group of instances, or one alone.
 type member struct {
@@ -47,7 +52,7 @@ type member struct {
 	done     chan struct{}
 }
 
-func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *roles {
+func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *roles {
 	return &roles{
 		log:       log,
 		devices:   devices,
@@ -57,6 +62,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
+		disputes:  map[string]*dispute{},
 	}
 }
 
@@ -233,6 +239,16 @@ func (r *roles) report(e vrrp.Event) {
 	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
 }
 
+// dispute is that about the VIPs of an instance.
+func (r *roles) dispute(name string) *dispute {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.disputes[name] == nil {
+		r.disputes[name] = &dispute{}
+	}
+	return r.disputes[name]
+}
+
 func (r *roles) instance(name string) config.VRRP {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -370,6 +386,9 @@ func (r *roles) status() map[string]status.Election {
 				Late:     router.Late().Seconds(),
 			}
 			e.PeerPriority = s.Peer.Priority
+			if d := r.disputes[s.Name]; d != nil {
+				e.Claims, e.ClaimedBy = d.now()
+			}
 			for reason, n := range router.Refused(i) {
 				e.Refused[reason.String()] = n
 			}

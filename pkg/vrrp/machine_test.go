@@ -242,6 +242,16 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 30s timer: send 128 backup→active active`},
+		{"the initial dead time is about silence: who is heard is preempted", settings(128, func(s *Settings) { s.InitialDead = 30 * sec }), func(s *script) {
+			s.start(0)
+			s.hear(1*sec, below, 100)
+			s.hear(2*sec, below, 100)
+			s.due()
+		}, `
+0s start: initialize→backup undecided
+1s hear 100: standby
+2s hear 100: standby
+4.5s timer: send 128 backup→active active`},
 		{"a hand-over serves until the successor does, and does not preempt it", settings(128), func(s *script) {
 			s.start(0)
 			s.due()

@@ -41,6 +41,10 @@ func (m *Machine) backup(now time.Time, h Heard) {
 		return
 	}
 	if h.Priority < m.priority && m.preempts(now) {
+		// The initial dead time is about silence, and this is none.
+		if dead := now.Add(m.Dead()); dead.Before(m.down) {
+			m.down = dead
+		}
 		return
 	}
 	m.follow(now, h)
