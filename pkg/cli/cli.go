@@ -22,23 +22,11 @@ type Env struct {
 	Version string
 }
 
-// The exit codes, as `lvsd help exit-codes` says them.
-const (
-	exitOK     = 0
-	exitError  = 1
-	exitDiffer = 2 // lvsd plan: something would change
-)
-
 const defaultConfig = "/etc/lvsd/director.toml"
-
-// exit is an error that says no more than the exit code.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Run does what the arguments say and gives the exit code.
 func Run(ctx context.Context, env Env) int {
-	root := newRoot(env)
+	root := New(env)
 	root.SetArgs(env.Args)
 	err := root.ExecuteContext(ctx)
 	var code exit
@@ -61,7 +49,9 @@ type paths struct {
 	socket string
 }
 
-func newRoot(env Env) *cobra.Command {
+// New gives the tree of all commands, from which manuals and completions are made
+// too.
+func New(env Env) *cobra.Command {
 	p := &paths{env: env}
 	root := &cobra.Command{
 		Use:           "lvsd",
@@ -78,6 +68,7 @@ func newRoot(env Env) *cobra.Command {
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
+	root.SetHelpFunc(helpWithExitCodes(root.HelpFunc()))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", defaultConfig, "the director's configuration `FILE`")
@@ -101,22 +92,3 @@ To begin:
   lvsd plan                                  what would change in the kernel?
   lvsd director                              the daemon
   lvsd status                                is it well?`
-
-func newExitCodes(p *paths) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exit-codes",
-		Short: "What the exit codes mean",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(p.env.Out, exitCodes)
-			return err
-		},
-	}
-}
-
-const exitCodes = `Exit codes of lvsd:
-  0  done; for plan: nothing would change
-  1  an error, told on standard error; nothing was changed unless it says so;
-     for realserver status: this host is not ready
-  2  plan only: something would change
-`

@@ -49,6 +49,7 @@ type Director struct {
 	judge      *judge
 	roles      *roles
 	notifier   *notify.Notifier
+	watchdog   watchdog
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
@@ -127,10 +128,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	j.roles = roles.current
 	d := &Director{
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
-		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), watchdog: newWatchdog(),
 	}
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
-	r.OnRound(d.tellRound)
+	r.OnRound(func(round reconcile.Round) {
+		d.tellRound(round)
+		d.watchdog.feed()
+	})
 	j.tell = d.notifier.Tell
 	return d
 }
@@ -161,6 +165,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		d.reconciler.Run(ctx, func() {
 			d.roles.start()
 			tellSystemd("READY=1")
+			d.watchdog.expect(d.current().Director.Resync)
 		})
 		return nil
 	})

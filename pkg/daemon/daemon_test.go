@@ -98,7 +98,8 @@ func start(t *testing.T, text string) *running {
 			t.Errorf("the director ended with %v", err)
 		}
 	})
-	r.hears("READY=1")
+	for r.next("READY=1") != "READY=1" {
+	}
 	return r
 }
 
@@ -142,11 +143,18 @@ func notifySocket(t *testing.T, path string) *net.UnixConn {
 // hears waits for the next notice and holds that it begins as wanted.
 func (r *running) hears(want string) string {
 	r.t.Helper()
+	got := r.next(want)
+	if !strings.HasPrefix(got, want) {
+		r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
+	}
+	return got
+}
+
+// next waits for the next notice.
+func (r *running) next(want string) string {
+	r.t.Helper()
 	select {
 	case got := <-r.notices:
-		if !strings.HasPrefix(got, want) {
-			r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
-		}
 		return got
 	case <-time.After(patience):
 		r.t.Fatalf("the director does not say %q; its log:\n%s", want, r.log)
@@ -212,8 +220,9 @@ func (f fakeRules) Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error) {
 
 // fakeModules is a kernel that has every module, but for those that hang.
 type fakeModules struct {
-	mu    sync.Mutex
-	hangs map[string]chan struct{}
+	mu      sync.Mutex
+	hangs   map[string]chan struct{}
+	loading string // the module whose loading began last
 }
 
 // hang makes the loading of a module hang until the channel is closed.
@@ -232,9 +241,16 @@ func (f *fakeModules) Has(name string) (bool, error) {
 func (f *fakeModules) Load(_ context.Context, name string) error {
 	f.mu.Lock()
 	hang := f.hangs[name]
+	f.loading = name
 	f.mu.Unlock()
 	<-hang
 	return nil
+}
+
+func (f *fakeModules) loads(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loading == name
 }
 
 // Each signal that a director knows, sent to the process.

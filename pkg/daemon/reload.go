@@ -60,6 +60,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.mu.Lock()
 	d.force = force{aim: a, loaded: time.Now()}
 	d.mu.Unlock()
+	d.watchdog.expect(c.Director.Resync)
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)

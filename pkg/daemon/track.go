@@ -37,7 +37,7 @@ func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 				tracker.Run(ctx, func(s track.State) {
 					mu.Lock()
 					defer mu.Unlock()
-					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why)
+					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why, "repair", s.Repair)
 					states[i] = s
 					if e, known := track.Sum(v.Track, states); known {
 						router.SetPriority(v.Name, uint8(min(max(int(v.Priority)+e.Change, 1), 254)))

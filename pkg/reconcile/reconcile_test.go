@@ -196,6 +196,19 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// A daemon that stops because the role has changed is no drift, although the
+// kernel has filled in what the configuration left open.
+func TestRoleIsNoDrift(t *testing.T) {
+	m := newMachine(t)
+	for _, role := range []lvs.SyncRole{lvs.SyncBackup, lvs.SyncMaster, lvs.SyncBackup} {
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.want.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{role: {Role: role, Interface: "eth0", ID: 51}}
+		if r := m.ok(); r.Drift() != 0 {
+			t.Errorf("%d of these are drift: %q", r.Drift(), texts(r))
+		}
+	}
+}
+
 // Ownership survives a restart: what was taken out of the file meanwhile goes,
 // what others made stays.
 func TestOwnershipSurvivesRestart(t *testing.T) {
