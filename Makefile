@@ -66,7 +66,8 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, in one kernel
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
-	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
+	@$(GO) test -v -tags bench -timeout 40m -run '^(TestGaps|TestRandomFailovers)$$' -exec $(LAUNCHER) ./integration | \
+		grep -E 'adverts every|failovers, seed|without an answer|with keepalived|FAIL'
 	@build/kernel -- build/bench -lvsd build/lvsd
 
 .PHONY: man

@@ -23,9 +23,14 @@ func TestDuplicateVIP(t *testing.T) {
 	ours, theirs := labtest.Must(d.host.MAC("eth0"))(t), labtest.Must(thief.MAC("eth0"))(t)
 	for i, vip := range []netip.Addr{lab.VIP4, lab.VIP6} {
 		prefix := netip.PrefixFrom(vip, vip.BitLen())
-		for range 2 { // so that the client knows the VIP's place
-			labtest.Run(t, client, "ping", "-c", "1", "-W", "5", vip.String())
+		conn := labtest.Must(client.Dial(t.Context(), "udp", netip.AddrPortFrom(vip, 9).String()))(t)
+		defer conn.Close()
+		home := func() bool {
+			_, _ = conn.Write([]byte("where are you?"))
+			got, err := client.Neighbour(vip)
+			return err == nil && bytes.Equal(got, ours)
 		}
+		eventually(t, "the client knows the VIP's place", home)
 		before := d.instance("front").Claims
 		eventually(t, fmt.Sprintf("the claim to %s is seen", vip), func() bool {
 			labtest.NoError(t, thief.Do(func() error {
@@ -39,10 +44,7 @@ func TestDuplicateVIP(t *testing.T) {
 			v := d.instance("front")
 			return v.Claims > before && v.ClaimedBy == theirs.String()
 		})
-		eventually(t, "the client comes back", func() bool {
-			got, err := client.Neighbour(vip)
-			return err == nil && bytes.Equal(got, ours)
-		})
+		eventually(t, "the client comes back", home)
 		if n := d.log.count(`kind="split brain"`); n != 1 { // the second VIP is in the same dispute
 			t.Errorf("%d: told %d times; the log:\n%s", i, n, d.log)
 		}

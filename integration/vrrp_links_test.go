@@ -46,6 +46,9 @@ func TestSilenceOnAllLinks(t *testing.T) {
 	if two.log.count("kind=late") == 0 {
 		t.Errorf("nobody was warned of the silence; the log:\n%s", two.log)
 	}
+	eventually(t, "the other director, which hears it, tells of a split brain", func() bool {
+		return one.log.count(`kind="split brain"`) == 1
+	})
 	deaf("-D")
 	two.becomes("backup", false)
 	one.becomes("active", true)

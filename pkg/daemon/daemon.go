@@ -25,6 +25,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
+	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
 // Options are what the command line says.
@@ -157,6 +158,12 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	bell, err := vrrp.NewBell()
+	if err != nil {
+		return err
+	}
+	defer bell.Close()
+	d.roles.changed = bell
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(live)
 	defer quiet()

@@ -46,7 +46,9 @@ func (a aim) goal(j *judge) reconcile.Goal {
 		Desire: desire,
 		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
 			var s lvs.State
-			s.Addresses, s.Absent = desired.Addresses(a.config, desired.Host{Addresses: addresses, Roles: j.currentRoles()})
+			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
+			s.Addresses, s.Absent = desired.Addresses(a.config, host)
+			s.Links = desired.Links(a.config, host)
 			return s
 		},
 		Resync:    a.config.Director.Resync,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -23,7 +24,7 @@ import (
 type roles struct {
 	log     *slog.Logger
 	devices neighbours
-	changed chan struct{} // capacity 1
+	changed *vrrp.Bell // rings when a role may have changed; set before anything starts
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
 	tasks   sync.WaitGroup
@@ -56,21 +57,12 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 	return &roles{
 		log:       log,
 		devices:   devices,
-		changed:   make(chan struct{}, 1),
 		quorum:    always,
 		tell:      func(notice.Event) {},
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 		disputes:  map[string]*dispute{},
-	}
-}
-
-// signal says that a role may have changed. It never blocks.
-func (r *roles) signal() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
 	}
 }
 
@@ -99,13 +91,13 @@ func (r *roles) current() map[string]lvs.Role {
 // ends. Clients wait for it as they do for the election.
 func (r *roles) follow(ctx context.Context, readdress func(context.Context)) error {
 	vrrp.Hasten()
+	defer context.AfterFunc(ctx, r.changed.Ring)()
 	for {
-		select {
-		case <-ctx.Done():
+		r.changed.Wait()
+		if ctx.Err() != nil {
 			return nil
-		case <-r.changed:
-			readdress(ctx)
 		}
+		readdress(ctx)
 	}
 }
 
@@ -131,9 +123,10 @@ func (r *roles) set(instances []config.VRRP) {
 func (r *roles) configure() {
 	groups := groups(r.instances)
 	if len(groups) > 0 {
-		// One more than there are processors: however many are busy with a large table,
-		// the system then still shares the machine fairly with the routers.
-		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+		// Two more than there are processors: however many are busy with a large table,
+		// the system then still shares the machine fairly with the routers, and with
+		// whoever follows them.
+		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	}
 	for key, old := range r.routers {
 		if !slices.Equal(old.names, names(groups[key])) {
@@ -160,7 +153,7 @@ func (r *roles) configure() {
 }
 
 func (r *roles) run(instances []vrrp.Instance) (*member, error) {
-	router, err := vrrp.NewRouter(instances, r.signal)
+	router, err := vrrp.NewRouter(instances, r.changed.Ring)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +293,7 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	if !found {
 		return fmt.Errorf("set the role: no VRRP instance %s with role = \"external\"", name)
 	}
-	r.signal()
+	r.changed.Ring()
 	return nil
 }
 
@@ -357,6 +350,9 @@ func instance(v config.VRRP, vips []netip.Addr) vrrp.Instance {
 	}
 	for _, l := range v.Links {
 		i.Links = append(i.Links, vrrp.Link{Interface: l.Interface, Source: l.Source, Avoid: vips, Peers: l.Peers, MinTTL: int(v.MinTTL)})
+	}
+	if mac, err := net.ParseMAC(v.Virtual.MAC); err == nil {
+		i.Links[0].Virtual = vrrp.Virtual{Interface: v.Virtual.Name, MAC: mac}
 	}
 	return i
 }

@@ -33,6 +33,7 @@ func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 		connections(p, v)
 	}
 	syncing(p, c.Sync)
+	virtualMAC(p, c)
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
 	}

@@ -40,13 +40,14 @@ func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	return plan.Owned{
 		Services:  maps.Clone(ledger.owned.Services),
 		Addresses: maps.Clone(ledger.owned.Addresses),
+		Links:     maps.Clone(ledger.owned.Links),
 		Daemons:   maps.Clone(ledger.owned.Daemons),
 	}
 }
 
 // enter keeps the lane free while a round changes an address.
 func (l *lane) enter(batch []plan.Op) (leave func()) {
-	if _, ok := batch[0].(plan.Address); !ok {
+	if !ofLane(batch[0]) {
 		return func() {}
 	}
 	l.mu.Lock()
@@ -56,8 +57,27 @@ func (l *lane) enter(batch []plan.Op) (leave func()) {
 // outdated tells whether the lane has changed addresses since the round that
 // planned the operation observed them. The caller has entered the lane.
 func (l *lane) outdated(op plan.Op, round *Round) bool {
-	_, ok := op.(plan.Address)
-	return ok && l.n != round.lane
+	return ofLane(op) && l.n != round.lane
+}
+
+// ofLane tells whether an operation is one that the lane does too.
+func ofLane(op plan.Op) bool {
+	switch op.(type) {
+	case plan.Address, plan.Link:
+		return true
+	}
+	return false
+}
+
+// adds tells whether an operation makes an address or an interface for one.
+func adds(op plan.Op) bool {
+	switch op := op.(type) {
+	case plan.Address:
+		return op.Verb == lvs.Add
+	case plan.Link:
+		return op.Verb == lvs.Add
+	}
+	return false
 }
 
 // completed notes after a round whether the services of its goal are all there.
@@ -77,7 +97,7 @@ func (r *Reconciler) completed(aimed int64, round Round) {
 	r.complete.Store(aimed)
 }
 
-// Readdress makes the addresses as desired at once, beside a round that is under
+// Readdress makes the addresses, and the interfaces made for some, as desired at once, beside a round that is under
 // way: who takes over must not wait until a large table has been read. Addresses
 // are added only if the last round left the services of the goal complete. A
 // round follows in any case, and tries again what failed here.
@@ -107,11 +127,17 @@ func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]R
 	if err != nil {
 		return nil, err
 	}
-	ops := plan.Addresses(goal.Addresses(have.Addresses), have, r.ledger.owned)
+	want := goal.Addresses(have.Addresses)
+	if len(want.Links)+len(r.ledger.owned.Links) > 0 {
+		if err := r.kernel.observeLinks(&have); err != nil {
+			return nil, err
+		}
+	}
+	ops := plan.Addresses(want, have, r.ledger.owned)
 	err = r.ledger.claim(lvs.State{}, ops)
 	var results []Result
 	for _, op := range ops {
-		if op.(plan.Address).Verb == lvs.Add && r.complete.Load() != aimed {
+		if adds(op) && r.complete.Load() != aimed {
 			continue
 		}
 		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})

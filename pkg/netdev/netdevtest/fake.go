@@ -37,6 +37,7 @@ type Fake struct {
 	ports     []netdev.GUEPort
 	routes    []netdev.Route
 	detours   map[lvs.Detour]bool
+	virtual   map[string]lvs.VirtualLink
 	claims    chan netdev.Claim
 }
 
@@ -46,6 +47,7 @@ func New(names ...string) *Fake {
 		addresses: map[lvs.AddressKey]lvs.Address{},
 		tunnels:   map[string]netdev.Tunnel{},
 		detours:   map[lvs.Detour]bool{},
+		virtual:   map[string]lvs.VirtualLink{},
 		claims:    make(chan netdev.Claim),
 	}
 	for i, name := range names {
