@@ -64,7 +64,7 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, in one kernel
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -timeout 40m -run '^(TestGaps|TestRandomFailovers)$$' -exec $(LAUNCHER) ./integration | \
 		grep -E 'adverts every|failovers, seed|without an answer|with keepalived|FAIL'

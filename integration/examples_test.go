@@ -95,7 +95,7 @@ func testExample(t *testing.T, e example) {
 	if e.edit != nil {
 		text = e.edit(text)
 	}
-	text = strings.Replace(text, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\n", d.dir), 1)
+	text = strings.Replace(text, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\ndata_dir = %q\n", d.dir, d.dir), 1)
 	labtest.NoError(t, os.WriteFile(d.config(), []byte(text), 0o600))
 	d.start()
 	expectAnswers(t, l.Host("client"), e)

@@ -49,7 +49,7 @@ func startExample(t *testing.T, host *lab.Host, config string) *director {
 		t.Fatalf("the file for %s has another name in it:\n%s", host.Name, config)
 	}
 	d := newDirector(t, host, "")
-	config = strings.Replace(config, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\n", d.dir), 1)
+	config = strings.Replace(config, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\ndata_dir = %q\n", d.dir, d.dir), 1)
 	labtest.NoError(t, os.WriteFile(d.config(), []byte(config), 0o600))
 	d.start()
 	return d

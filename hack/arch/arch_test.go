@@ -37,7 +37,7 @@ var chosen = map[string][]string{
 var edges = []string{"pkg/ipvs", "pkg/netdev", "pkg/firewall", "pkg/sysctl", "pkg/kmod", "pkg/xdp"}
 
 // pure are the packages without I/O and without a clock.
-var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice"}
+var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice", "pkg/override"}
 
 // impure are the standard packages that a pure one has no use for.
 var impure = []string{"os", "net", "syscall", "io/ioutil", "os/exec", "os/signal", "net/http", "math/rand", "math/rand/v2"}
@@ -135,6 +135,8 @@ func forbidden(importer, imported string) string {
 	// spec, and times and quorum are health's too. The other way there is nothing.
 	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):
 		return "health knows nothing of who asks for it"
+	case within(importer, "pkg/override") && !under([]string{"pkg/override", "pkg/durable"}, imported):
+		return "the operator's word knows nothing of what it is about"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):

@@ -1,6 +1,7 @@
-// Command bench measures lvsd against ipvsadm, and its checks against keepalived's,
-// in one run of one kernel and prints the ratios. It needs root and a kernel with IPVS: run it with "make
-// bench". It ends with 1 if a ratio misses its target.
+// Command bench measures lvsd against ipvsadm, and its checks against those of
+// keepalived and ldirectord, in one run of one kernel. It needs root and a kernel
+// with IPVS: run it with "make bench". It ends with 1 if a ratio misses its target,
+// or a check takes more processor time than keepalived's.
 package main
 
 import (

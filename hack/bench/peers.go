@@ -14,7 +14,7 @@ func director(program string) func([]netip.AddrPort) (int, func(), error) {
 	return func(servers []netip.AddrPort) (int, func(), error) {
 		d, err := startWith(program, func(dir string) []byte {
 			var b bytes.Buffer
-			fmt.Fprintf(&b, "[director]\nname = \"bench\"\nstate_dir = %q\n[virtual.web]\nvip = \"198.18.0.1:80\"\n"+
+			fmt.Fprintf(&b, "[director]\nname = \"bench\"\nstate_dir = %[1]q\ndata_dir = %[1]q\n[virtual.web]\nvip = \"198.18.0.1:80\"\n"+
 				"check = { type = \"tcp\", interval = \"1s\", timeout = \"3s\", rise = 1, fall = 1 }\n[virtual.web.real]\n", dir)
 			for i, s := range servers {
 				fmt.Fprintf(&b, "r%d = \"%s\"\n", i, s)

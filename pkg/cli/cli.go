@@ -76,6 +76,7 @@ func New(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
+		newDrain(p), newEnable(p), newWeight(p),
 		newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root

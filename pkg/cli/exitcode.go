@@ -16,6 +16,8 @@ const (
 	exitOK     = 0
 	exitError  = 1
 	exitDiffer = 2 // lvsd plan: something would change
+
+	exitDeadline = 3 // lvsd drain: connections were left at the deadline
 )
 
 // exit is an error that says no more than the exit code.

@@ -145,9 +145,9 @@ func stale(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // director lets a director answer on a socket, until the script ends: director
-// SOCKET [refuse|fail].
+// SOCKET [refuse|fail|busy].
 func director(ts *testscript.TestScript, _ bool, args []string) {
-	s, err := control.Listen(ts.MkAbs(args[0]), answers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
+	s, err := control.Listen(ts.MkAbs(args[0]), newAnswers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -159,7 +159,12 @@ func director(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // answers is what a director answers to a reload: "" is success.
-type answers string
+type answers struct {
+	answer string
+	*spoken
+}
+
+func newAnswers(answer string) answers { return answers{answer, &spoken{busy: answer == "busy"}} }
 
 func (answers) Status(context.Context) (status.Status, error) { return sample(), nil }
 
@@ -168,7 +173,7 @@ func (answers) PushConnections(context.Context) (int, error)    { return 3, nil 
 func (answers) SetRole(context.Context, string, lvs.Role) error { return nil }
 
 func (a answers) Reload(context.Context) (control.Reloaded, error) {
-	switch a {
+	switch a.answer {
 	case "refuse":
 		return control.Reloaded{}, control.Refused{Err: errors.New("/etc/lvsd/director.toml:3:1: one\n/etc/lvsd/director.toml:7:12: two")}
 	case "fail":

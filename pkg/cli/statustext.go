@@ -28,6 +28,7 @@ func printStatus(w io.Writer, s status.Status) error {
 		fmt.Fprintf(&b, "vip %s on %s: %s\n", v.Address, v.Interface, presence)
 	}
 	printVRRP(&b, s.Time, s.VRRP)
+	printOverrides(&b, s)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))
 	}
@@ -120,7 +121,20 @@ func weight(r status.Server) string {
 	return fmt.Sprintf("%d (of %d)", r.Weight, r.Configured)
 }
 
+// serverNote says what is to be known of a server: first the operator's word, by which
+// it may be absent or without weight though it is well.
 func serverNote(now time.Time, s status.Service, r status.Server) string {
+	if r.Override == nil {
+		return stateNote(now, s, r)
+	}
+	note := overrideNote(now, *r.Override)
+	if r.Health != nil {
+		note += "; " + healthNote(now, r.Health)
+	}
+	return note
+}
+
+func stateNote(now time.Time, s status.Service, r status.Server) string {
 	switch {
 	case r.Health != nil && (r.Present || r.Health.State != health.Up):
 		return healthNote(now, r.Health)

@@ -34,6 +34,8 @@ type Director interface {
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
 	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
+
+	Overrider
 }
 
 // Health is what a director's checks say.

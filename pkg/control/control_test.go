@@ -22,6 +22,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify"
+	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -74,6 +75,23 @@ func (f fake) TestNotify(_ context.Context, name string) ([]notify.Outcome, erro
 		return nil, errors.New("no table [notify." + name + "]")
 	}
 	return []notify.Outcome{{Name: "ops", Error: "timed out", Took: 1.5}}, nil
+}
+
+// Override gives the order back as it came.
+func (f fake) Override(_ context.Context, o Order) (Ordered, error) {
+	if o.Target == override.Of("no", "body") {
+		return Ordered{}, errors.New("no virtual service no")
+	}
+	text := fmt.Sprintf("%s %d %t %s %s", o.Target, o.Weight, o.Remove, o.Deadline, o.Reason)
+	return Ordered{Changed: true, Override: override.Override{Target: o.Target, By: o.By}, Servers: []string{text}}, nil
+}
+
+func (f fake) Enable(_ context.Context, t override.Target) (Ordered, error) {
+	return Ordered{Override: override.Override{Target: t}}, nil
+}
+
+func (f fake) Drain(_ context.Context, t override.Target) (Drain, error) {
+	return Drain{Override: override.Override{Target: t}, Empty: true}, nil
 }
 
 // named is a director that has a name and nothing to do.

@@ -127,28 +127,28 @@ func (s *Server) stop() {
 // that has gone away: what it began, it ends.
 func (s *Server) handler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
-		now, err := s.director.Status(r.Context())
-		reply(w, now, err)
+	handle(mux, "GET "+statusPath, func(r *http.Request) (any, error) { return s.director.Status(r.Context()) })
+	handle(mux, "POST "+reloadPath, func(*http.Request) (any, error) { return s.director.Reload(ctx) })
+	handle(mux, "GET "+probesPath, func(r *http.Request) (any, error) {
+		q := r.URL.Query()
+		return s.director.Probes(r.Context(), q.Get("virtual"), q.Get("server"))
 	})
-	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
-		done, err := s.director.Reload(ctx)
-		reply(w, done, err)
-	})
-	mux.HandleFunc("GET "+probesPath, func(w http.ResponseWriter, r *http.Request) {
-		list, err := s.director.Probes(r.Context(), r.FormValue("virtual"), r.FormValue("server"))
-		reply(w, list, err)
-	})
-	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, r *http.Request) {
-		h, err := s.director.Health(r.Context())
-		reply(w, h, err)
+	handle(mux, "GET "+healthPath, func(r *http.Request) (any, error) { return s.director.Health(r.Context()) })
+	handle(mux, "POST "+notifyPath, func(r *http.Request) (any, error) {
+		return s.director.TestNotify(r.Context(), r.URL.Query().Get("name"))
 	})
 	handleVRRP(mux, s.director)
-	mux.HandleFunc("POST "+notifyPath, func(w http.ResponseWriter, r *http.Request) {
-		outcomes, err := s.director.TestNotify(r.Context(), r.URL.Query().Get("name"))
-		reply(w, outcomes, err)
-	})
+	handleOverrides(mux, s.director)
 	return mux
+}
+
+// handle answers a call with what a function makes of its query. A body has no
+// meaning here and is not read.
+func handle(mux *http.ServeMux, pattern string, answer func(*http.Request) (any, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		value, err := answer(r)
+		reply(w, value, err)
+	})
 }
 
 func reply(w http.ResponseWriter, value any, err error) {
@@ -163,24 +163,6 @@ func reply(w http.ResponseWriter, value any, err error) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-type peerKey struct{}
-
-// withPeer puts the credentials of who connected into the context of its
-// requests.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	raw, err := c.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return ctx
-	}
-	var peer *unix.Ucred
-	if errControl := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); errControl != nil || err != nil {
-		return ctx
-	}
-	return context.WithValue(ctx, peerKey{}, peer)
-}
-
 // authorize lets root and the daemon's own user in, and logs who changes
 // something.
 func authorize(next http.Handler, log *slog.Logger) http.Handler {
@@ -191,7 +173,7 @@ func authorize(next http.Handler, log *slog.Logger) http.Handler {
 			return
 		}
 		if r.Method != http.MethodGet {
-			log.Info("control request", "path", r.URL.Path, "uid", peer.Uid, "pid", peer.Pid)
+			log.Info("control request", "path", r.URL.Path, "user", user(r.Context()), "uid", peer.Uid, "pid", peer.Pid)
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -10,19 +10,16 @@ import (
 
 // handleVRRP answers the calls about roles.
 func handleVRRP(mux *http.ServeMux, d Director) {
-	mux.HandleFunc("POST "+failoverPath, func(w http.ResponseWriter, r *http.Request) {
-		reply(w, struct{}{}, d.Failover(r.Context(), r.FormValue("instance")))
+	handle(mux, "POST "+failoverPath, func(r *http.Request) (any, error) {
+		return struct{}{}, d.Failover(r.Context(), r.URL.Query().Get("instance"))
 	})
-	mux.HandleFunc("POST "+pushPath, func(w http.ResponseWriter, r *http.Request) {
-		n, err := d.PushConnections(r.Context())
-		reply(w, n, err)
-	})
-	mux.HandleFunc("POST "+rolePath, func(w http.ResponseWriter, r *http.Request) {
-		role, err := lvs.ParseRole(r.FormValue("role"))
-		if err == nil {
-			err = d.SetRole(r.Context(), r.FormValue("instance"), role)
+	handle(mux, "POST "+pushPath, func(r *http.Request) (any, error) { return d.PushConnections(r.Context()) })
+	handle(mux, "POST "+rolePath, func(r *http.Request) (any, error) {
+		role, err := lvs.ParseRole(r.URL.Query().Get("role"))
+		if err != nil {
+			return nil, err
 		}
-		reply(w, struct{}{}, err)
+		return struct{}{}, d.SetRole(r.Context(), r.URL.Query().Get("instance"), role)
 	})
 }
 

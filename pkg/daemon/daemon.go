@@ -24,6 +24,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
+	"github.com/lvsd/lvsd/pkg/override"
+	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
@@ -50,6 +52,8 @@ type Director struct {
 	judge      *judge
 	roles      *roles
 	notifier   *notify.Notifier
+	overrides  *store.Store
+	drains     *drains
 	watchdog   watchdog
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
@@ -110,7 +114,19 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	j := newJudge(o.Log)
+	data, err := acquireData(cfg.Director.DataDir)
+	if errors.Is(err, errRunning) {
+		return err
+	}
+	if err != nil {
+		o.Log.Warn("data directory cannot be used: servers cannot be drained, and changes are forgotten at a restart", "err", err)
+	}
+	defer data.release()
+	words, err := openOverrides(cfg)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log, words)
 	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
@@ -126,11 +142,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
-		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), watchdog: newWatchdog(),
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
+	d.drains = newDrains(j.overrides, d.current, v, r.Kick, o.Log)
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
 	r.OnRound(func(round reconcile.Round) {
 		d.tellRound(round)
@@ -177,6 +195,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
+	tasks.Go(func() error { return d.drains.run(ctx) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })

@@ -78,7 +78,9 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log)
+	words, err := openOverrides(c)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, words)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
@@ -109,7 +111,7 @@ func (r *running) socket() string { return socketIn(r.dir) }
 func (r *running) write(text string) {
 	r.t.Helper()
 	if !strings.Contains(text, "state_dir") {
-		text = "director.state_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
+		text = "director.state_dir = \"%DIR%\"\ndirector.data_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
 	}
 	must(r.t, os.WriteFile(r.path(), []byte(strings.ReplaceAll(text, "%DIR%", r.dir)), 0o600))
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
+	"github.com/lvsd/lvsd/pkg/override"
+	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -40,7 +42,7 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 func (a aim) goal(j *judge) reconcile.Goal {
 	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
 	if len(a.checks.Of) == 0 {
-		desire = remembered(desire, j.currentRoles)
+		desire = remembered(desire, j.currentRoles, j.overrides.Set)
 	}
 	return reconcile.Goal{
 		Desire: desire,
@@ -56,19 +58,20 @@ func (a aim) goal(j *judge) reconcile.Goal {
 	}
 }
 
-// remembered builds the state anew only for other addresses or roles than the
-// last time: without checks nothing else changes it, and a large one takes long
+// remembered builds the state anew only for other addresses, roles or overrides than
+// the last time: without checks nothing else changes it, and a large one takes long
 // to build.
-func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) reconcile.Desire {
+func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, overrides func() override.Set) reconcile.Desire {
 	var addresses map[lvs.AddressKey]lvs.Address
 	var then map[string]lvs.Role
+	var words override.Set
 	var state lvs.State
 	return func(observed lvs.State) lvs.State {
-		now := roles()
-		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) {
+		now, said := roles(), overrides()
+		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) || !slices.Equal(words, said) {
 			state = desire(observed)
-			addresses, then = observed.Addresses, now
-			if !maps.Equal(now, roles()) {
+			addresses, then, words = observed.Addresses, now, said
+			if !maps.Equal(now, roles()) || !slices.Equal(said, overrides()) {
 				addresses = nil // nobody knows which of them the state has
 			}
 		}
@@ -79,9 +82,10 @@ func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) recon
 // judge turns what the checks say into what the reconciler leads to. It keeps
 // what the next judgement must know of the last one.
 type judge struct {
-	checker  *health.Checker
-	snapshot func() health.Snapshot
-	roles    func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
+	checker   *health.Checker
+	overrides *store.Store
+	snapshot  func() health.Snapshot
+	roles     func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
 
 	mu      sync.Mutex
 	kick    func()
@@ -91,9 +95,9 @@ type judge struct {
 	verdict desired.Verdict
 }
 
-func newJudge(log *slog.Logger) *judge {
+func newJudge(log *slog.Logger, overrides *store.Store) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
+	return &judge{checker: checker, overrides: overrides, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -103,10 +107,11 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	in := desired.Input{
-		Host:  desired.Host{Addresses: observed.Addresses, Roles: roles},
-		Known: observed.Services,
-		Now:   time.Now(),
-		Asks:  a.checks.Asks,
+		Host:      desired.Host{Addresses: observed.Addresses, Roles: roles},
+		Overrides: j.overrides.Set(),
+		Known:     observed.Services,
+		Now:       time.Now(),
+		Asks:      a.checks.Asks,
 		Health: desired.Health{
 			Checks:   a.checks.Of,
 			Snapshot: j.snapshot(),
@@ -180,6 +185,8 @@ func (j *judge) observed(a aim) status.Observed {
 	return status.Observed{
 		Health:  desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
 		Verdict: j.verdict,
+
+		Overrides: j.overrides.Set(),
 	}
 }
 

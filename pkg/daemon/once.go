@@ -95,8 +95,12 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 	if err != nil {
 		return nil, err
 	}
+	words, err := openOverrides(c)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.DiscardHandler)
-	j := newJudge(log)
+	j := newJudge(log, words)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
@@ -109,5 +113,14 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	return t.view().status(c, version, status.Observed{})
+	if c.Director.DataDir == "" {
+		return t.view().status(c, version, status.Observed{})
+	}
+	words, errWords := openOverrides(c)
+	if errWords != nil {
+		s, err := t.view().status(c, version, status.Observed{})
+		s.Warnings = append(s.Warnings, errWords.Error())
+		return s, err
+	}
+	return t.view().status(c, version, status.Observed{Overrides: words.Set()})
 }

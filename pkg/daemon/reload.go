@@ -74,11 +74,15 @@ func (d *Director) refuse(err error) {
 }
 
 // unchangeable refuses what a running director cannot follow: its lock and its
-// memory of what it owns are in the state directory.
+// memory are in these directories.
 func unchangeable(old, new *config.Config) error {
 	if old.Director.StateDir != new.Director.StateDir {
 		return fmt.Errorf("director.state_dir changed from %s to %s: that needs a restart",
 			old.Director.StateDir, new.Director.StateDir)
+	}
+	if old.Director.DataDir != new.Director.DataDir {
+		return fmt.Errorf("director.data_dir changed from %s to %s: that needs a restart, and its files moved there",
+			old.Director.DataDir, new.Director.DataDir)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func TestRefusedReload(t *testing.T) {
 		want   string
 	}{
 		{"two mistakes", func(r *running) { r.write(web("director.watch = 1\n", "rs1", "rs2") + "wight = 3\n") },
-			"director.toml:3:18: director.watch is a whole number; expected true or false\n"},
+			"director.toml:4:18: director.watch is a whole number; expected true or false\n"},
 		{"no file", func(r *running) { must(r.t, os.Remove(r.path())) }, "director.toml: open: no such file or directory"},
 		{"nothing", func(r *running) { r.write("") }, "nothing is declared"},
 		{"another state directory", func(r *running) { r.write(web("director.state_dir = \"/run/other\"\n", "rs2")) },

@@ -32,6 +32,7 @@ type roles struct {
 	mu        sync.Mutex
 	started   bool
 	stopped   bool
+	drained   bool // the operator wants others to be active
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
@@ -121,7 +122,7 @@ func (r *roles) set(instances []config.VRRP) {
 
 // configure starts, changes and stops routers. The caller holds mu.
 func (r *roles) configure() {
-	groups := groups(r.instances)
+	groups := groups(r.instances, r.drained)
 	if len(groups) > 0 {
 		// Two more than there are processors: however many are busy with a large table,
 		// the system then still shares the machine fairly with the routers, and with
@@ -297,6 +298,21 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	return nil
 }
 
+// lastResort is the priority of a drained director: it is active only where nobody
+// else lives.
+const lastResort = 1
+
+// priority is the one in force: the configured one, changed by what is tracked.
+func priority(v config.VRRP, change int, drained bool) uint8 {
+	switch {
+	case drained:
+		return lastResort
+	case v.Priority == vrrp.Owner:
+		return vrrp.Owner
+	}
+	return uint8(min(max(int(v.Priority)+change, 1), 254))
+}
+
 func names(instances []vrrp.Instance) []string {
 	var all []string
 	for _, i := range instances {
@@ -306,7 +322,7 @@ func names(instances []vrrp.Instance) []string {
 }
 
 // groups are the instances that move together, by the group's name or their own.
-func groups(all []config.VRRP) map[string][]vrrp.Instance {
+func groups(all []config.VRRP, drained bool) map[string][]vrrp.Instance {
 	var vips []netip.Addr
 	for _, v := range all {
 		for _, a := range v.VIPs {
@@ -320,20 +336,20 @@ func groups(all []config.VRRP) map[string][]vrrp.Instance {
 			key = "instance " + v.Name
 		}
 		if !v.External {
-			groups[key] = append(groups[key], instance(v, vips))
+			groups[key] = append(groups[key], instance(v, vips, drained))
 		}
 	}
 	return groups
 }
 
-func instance(v config.VRRP, vips []netip.Addr) vrrp.Instance {
+func instance(v config.VRRP, vips []netip.Addr, drained bool) vrrp.Instance {
 	i := vrrp.Instance{
 		Name:   v.Name,
 		Family: v.Family,
 		Settings: vrrp.Settings{
 			Version:      vrrp.Version(v.Version),
 			VRID:         v.ID,
-			Priority:     v.Priority,
+			Priority:     priority(v, 0, drained),
 			Interval:     v.Interval,
 			Preempt:      v.Preempt,
 			PreemptDelay: v.PreemptDelay,

@@ -45,6 +45,7 @@ type view struct {
 	services interface {
 		Services() ([]lvs.Service, error)
 		Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+		Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	}
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)

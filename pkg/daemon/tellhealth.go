@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
@@ -20,7 +19,7 @@ func verdictChanges(c *config.Config, before, after desired.Verdict, now time.Ti
 		for _, key := range v.Keys {
 			for _, r := range v.Real {
 				id := desired.ServerKey{Service: key, Server: r.Server(key).Key}
-				if e, ok := serverChange(before.Servers[id].Server, after.Servers[id].Server); ok {
+				if e, ok := serverChange(before.Servers[id], after.Servers[id]); ok {
 					e.Time, e.Virtual, e.Real, e.Address = now, v.Name, r.Name, id.Server.String()
 					events = append(events, e)
 				}
@@ -35,14 +34,17 @@ func verdictChanges(c *config.Config, before, after desired.Verdict, now time.Ti
 	return events
 }
 
-// serverChange tells nothing of a server while it flaps, but that it does.
-func serverChange(before, after health.Server) (notice.Event, bool) {
+// serverChange tells nothing of a server while it flaps, but that it does; and
+// nothing of one that the operator has drained, until it is to serve again.
+func serverChange(before, after desired.Server) (notice.Event, bool) {
 	e := notice.Event{From: before.State.String(), To: after.State.String(), Since: before.Since, Cause: after.Error}
-	settled := before.Flapping && !after.Flapping
+	settled := before.Drained || before.Flapping && !after.Flapping
 	switch {
+	case after.Drained:
+		return e, false
 	case after.Flapping:
 		e.Kind = notice.ServerFlapping
-		return e, !before.Flapping
+		return e, !before.Flapping || before.Drained
 	case before.State == after.State && !settled:
 		return e, false
 	case after.State == health.Down:
@@ -56,16 +58,23 @@ func serverChange(before, after health.Server) (notice.Event, bool) {
 }
 
 // failed tells whether a service is without its real servers: it has lost its
-// quorum, or every one of them is down.
+// quorum, or every one of them is down that is not drained.
 func failed(v config.Virtual, key lvs.ServiceKey, verdict desired.Verdict) bool {
 	if verdict.Services[key].Lost {
 		return true
 	}
-	down := func(r config.Real) bool {
-		id := desired.ServerKey{Service: key, Server: r.Server(key).Key}
-		return verdict.Servers[id].State == health.Down
+	wanted := 0
+	for _, r := range v.Real {
+		s := verdict.Servers[desired.ServerKey{Service: key, Server: r.Server(key).Key}]
+		if s.Drained {
+			continue
+		}
+		if s.State != health.Down {
+			return false
+		}
+		wanted++
 	}
-	return len(v.Real) > 0 && !slices.ContainsFunc(v.Real, func(r config.Real) bool { return !down(r) })
+	return wanted > 0
 }
 
 func serviceChange(was, is bool) (notice.Event, bool) {

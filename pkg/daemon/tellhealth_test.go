@@ -37,6 +37,12 @@ func TestVerdictChanges(t *testing.T) {
 			Services: map[lvs.ServiceKey]desired.Service{key: {Lost: lost}},
 		}
 	}
+	drained := func(s health.Server) desired.Verdict {
+		v := verdict(s, false)
+		id := desired.ServerKey{Service: key, Server: netip.MustParseAddrPort("10.0.0.1:80")}
+		v.Servers[id] = desired.Server{Server: s, Drained: true}
+		return v
+	}
 	up, unknown := health.Server{State: health.Up}, health.Server{State: health.Unknown}
 	down := health.Server{State: health.Down, Error: "connection refused"}
 	flapping, flappingDown := health.Server{State: health.Up, Flapping: true}, health.Server{State: health.Down, Flapping: true}
@@ -65,6 +71,17 @@ func TestVerdictChanges(t *testing.T) {
 		}},
 		{"the last one goes", with(verdict(up, false), other, down), with(verdict(down, false), other, down), []string{
 			"server-down up>down web/web1 10.0.0.1:80 connection refused",
+			"service-down up>down web/ tcp 192.0.2.1:80 too few of its real servers are up",
+		}},
+		{"drained", verdict(up, false), drained(up), nil},
+		{"a drained one fails", drained(up), drained(down), nil},
+		{"a drained one fails, and the others have", with(drained(up), other, down), with(drained(down), other, down), nil},
+		{"taken back while it is down", drained(down), verdict(down, false), []string{
+			"server-down down>down web/web1 10.0.0.1:80 connection refused",
+		}},
+		{"taken back while it is up ends what was told before", drained(up), verdict(up, false), []string{"server-up up>up web/web1 10.0.0.1:80 "}},
+		{"the last one beside a drained one goes", drained(up), with(drained(up), other, down), []string{
+			"server-down up>down web/web2 10.0.0.2:80 connection refused",
 			"service-down up>down web/ tcp 192.0.2.1:80 too few of its real servers are up",
 		}},
 		{"before the first verdict", desired.Verdict{}, verdict(up, false), nil},

@@ -17,10 +17,10 @@ type tracking struct {
 }
 
 // track begins to look after what these instances depend on. The priority and
-// the fault of each follow.
+// the fault of each follow. The caller holds mu.
 func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 	ctx, stop := context.WithCancel(context.Background())
-	t := &tracking{stop: stop}
+	t, drained := &tracking{stop: stop}, r.drained
 	for _, v := range instances {
 		if !slices.Contains(router.names, v.Name) {
 			continue
@@ -40,7 +40,7 @@ func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why, "repair", s.Repair)
 					states[i] = s
 					if e, known := track.Sum(v.Track, states); known {
-						router.SetPriority(v.Name, uint8(min(max(int(v.Priority)+e.Change, 1), 254)))
+						router.SetPriority(v.Name, priority(v, e.Change, drained))
 						router.SetFault(v.Name, e.Fault)
 					}
 				})

@@ -122,8 +122,10 @@ func connections(p parameters, v config.Virtual) {
 	if v.SNAT {
 		p.on(vs+"conntrack", why+" has snat")
 	}
-	if v.Persistence > 0 && v.Quiescent {
-		p.on(vs+"expire_quiescent_template", why+" is persistent and quiescent")
+	// Without quiescence too: lvsd drain sets a weight to 0, and means it for the
+	// clients that persistence would send there for hours.
+	if v.Persistence > 0 {
+		p.on(vs+"expire_quiescent_template", why+" is persistent")
 	}
 	if !v.Quiescent {
 		p.on(vs+"expire_nodest_conn", why+" removes failed servers")

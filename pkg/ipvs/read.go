@@ -54,6 +54,16 @@ func (t *Table) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	return all, nil
 }
 
+// Servers reads the real servers of one service with their statistics, sorted. A
+// service that does not exist has none.
+func (t *Table) Servers(key lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stats := make(map[netip.AddrPort]lvs.ServerStats)
+	servers, err := t.readServers(key, nil, stats)
+	return servers, stats, err
+}
+
 // readServices reads the services without their servers, sorted, and their
 // statistics into a map if there is one.
 func (t *Table) readServices(stats map[lvs.ServiceKey]lvs.ServiceStats) ([]lvs.Service, error) {

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"github.com/lvsd/lvsd/pkg/durable"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/plan"
 )
@@ -72,9 +72,15 @@ func OpenLedger(path string) (*Ledger, error) {
 // services and interfaces that are wanted, and saves it before the first of them is done: a
 // crash between the two leaves a key too many, which does no harm, and never one
 // too few. An address that was there already stays its maker's.
+//
+// A standby claims its VIPs before it has them, so that a takeover does not wait for
+// a disk. It would delete them in any case, whoever made them.
 func (l *Ledger) claim(want lvs.State, ops []plan.Op) error {
 	for key := range want.Services {
 		set(l, l.owned.Services, key)
+	}
+	for key := range want.Absent {
+		set(l, l.owned.Addresses, key)
 	}
 	for name := range want.Links {
 		set(l, l.owned.Links, name)
@@ -132,7 +138,7 @@ func (l *Ledger) prune(want, have lvs.State) {
 	for key := range l.owned.Addresses {
 		_, wanted := want.Addresses[key]
 		_, there := have.Addresses[key]
-		if !wanted && !there {
+		if !wanted && !there && !want.Absent[key] {
 			unset(l, l.owned.Addresses, key)
 		}
 	}
@@ -172,21 +178,9 @@ func (l *Ledger) save() error {
 	if err != nil {
 		return fmt.Errorf("write the owned keys: %w", err)
 	}
-	if err := replace(l.path, data); err != nil {
+	if err := durable.Write(l.path, data, 0o600); err != nil {
 		return fmt.Errorf("write the owned keys: %w", err)
 	}
 	l.dirty = false
 	return nil
-}
-
-func replace(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, errWrite := tmp.Write(data)
-	if err := errors.Join(errWrite, tmp.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return os.Rename(tmp.Name(), path)
 }

@@ -496,6 +496,9 @@ func TestReaddress(t *testing.T) {
 	}
 	m.want = standby
 	m.ok()
+	if claimed, err := os.ReadFile(m.ledger); err != nil || !strings.Contains(string(claimed), vip.Prefix.String()) {
+		t.Errorf("a standby's ledger lacks the VIP, so that a takeover has to write it: %s %v", claimed, err)
+	}
 	m.want = active
 	m.Readdress(t.Context())
 	if !carried() || len(m.devices.Announced()) != 1 {

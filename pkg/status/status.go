@@ -12,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // Status is a director's state at one moment. Its JSON form, which `lvsd status
@@ -27,7 +28,9 @@ type Status struct {
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
-	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
+
+	Overrides []Override `json:"overrides"` // the operator's words in force, sorted
+	Warnings  []string   `json:"warnings"`  // what is valid but will not work on this host
 }
 
 // Daemon is what only a running daemon knows.
@@ -88,6 +91,8 @@ type Server struct {
 	Counters   Traffic        `json:"counters"`
 	Rates      Traffic        `json:"rates"`
 	Health     *Health        `json:"health"` // null for a server without checks, and where no daemon runs
+
+	Override *override.Override `json:"override"` // that decides about it; null without
 }
 
 // Traffic is a set of counters, or of their rates per second.
@@ -113,6 +118,7 @@ type Observed struct {
 	Addresses map[lvs.AddressKey]lvs.Address
 	Health    desired.Health  // zero where no daemon runs
 	Verdict   desired.Verdict // zero where no daemon runs
+	Overrides override.Set
 }
 
 // Build lays configuration and kernel side by side: first the services of the
@@ -128,7 +134,9 @@ func Build(c *config.Config, o Observed) Status {
 		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
-		Warnings: Warnings(c, o.Addresses),
+
+		Overrides: overrides(c, o.Overrides),
+		Warnings:  Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
@@ -222,6 +230,7 @@ func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
+		s.Override = overrideOn(o.Overrides, v, r, fallback)
 		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}

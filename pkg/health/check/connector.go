@@ -22,6 +22,7 @@ type Connector struct {
 	fd    int
 	epoll *os.File // fd, in Go's own poller, so that waiting for it holds no thread
 	raw   syscall.RawConn
+	alarm alarm
 
 	mu    sync.Mutex
 	inbox []func() // what others want done, in their order
@@ -48,33 +49,47 @@ type ticket struct {
 // manyEvents are as many answers as one system call takes.
 const manyEvents = 256
 
+// giveWay is the pause of a Connector that is late. The Go scheduler does not see
+// its system calls and would never take the processor from it on a machine with
+// one.
+const giveWay = time.Millisecond
+
 // OpenConnector makes a Connector; Run closes it.
 func OpenConnector() (*Connector, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("open epoll: %w", err)
-	}
-	// os.NewFile gives it to Go's poller only if it does not block.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("open epoll: %w", err)
-	}
 	c := &Connector{
-		fd:     fd,
-		epoll:  os.NewFile(uintptr(fd), "epoll"),
 		began:  time.Now(),
 		under:  map[int32]ticket{},
 		events: make([]unix.EpollEvent, manyEvents),
 	}
+	if err := c.open(); err != nil {
+		return nil, fmt.Errorf("open epoll: %w", err)
+	}
+	if err := c.alarm.open(c.fd); err != nil {
+		c.epoll.Close()
+		return nil, fmt.Errorf("open timer: %w", err)
+	}
+	return c, nil
+}
+
+// open gives an epoll to Go's poller, which takes only what does not block.
+func (c *Connector) open() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	c.fd, c.epoll = fd, os.NewFile(uintptr(fd), "epoll")
 	c.raw, err = c.epoll.SyscallConn()
 	if err == nil {
-		err = c.epoll.SetReadDeadline(time.Time{}) // fails unless Go's poller has it
+		err = c.epoll.SetReadDeadline(time.Time{}) // fails unless it was taken
 	}
 	if err != nil {
 		c.epoll.Close()
-		return nil, fmt.Errorf("wait for epoll: %w", err)
 	}
-	return c, nil
+	return err
 }
 
 // Add begins a series after a delay. It may be called at any time, and returns
@@ -99,16 +114,12 @@ func (c *Connector) Remove(s *Series) {
 
 func (c *Connector) ask(f func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.inbox = append(c.inbox, f)
-	first := len(c.inbox) == 1
-	c.mu.Unlock()
-	if first {
-		c.wake()
+	if len(c.inbox) == 1 {
+		c.alarm.set(0)
 	}
 }
-
-// wake ends the sleep of Run. After Run's end there is nothing to wake.
-func (c *Connector) wake() { _ = c.epoll.SetReadDeadline(time.Unix(1, 0)) }
 
 // Run makes the probes until the context ends; then it closes what is open.
 func (c *Connector) Run(ctx context.Context) {
@@ -125,6 +136,9 @@ func (c *Connector) close() {
 	for _, s := range c.agenda {
 		s.close()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarm.close()
 	c.epoll.Close()
 }
 
@@ -193,8 +207,8 @@ func (c *Connector) watch(s *Series) error {
 // wait sleeps until connections have come about or failed, the agenda's first
 // time has come, or somebody asks for something.
 func (c *Connector) wait() {
-	if !c.sleepUntilFirst() {
-		return
+	if late := c.setAlarm(); late {
+		time.Sleep(giveWay)
 	}
 	n := 0
 	err := c.raw.Read(func(fd uintptr) bool {
@@ -202,30 +216,34 @@ func (c *Connector) wait() {
 		return n > 0
 	})
 	if err != nil || n == 0 {
-		return // the deadline
+		return
 	}
 	now := time.Now()
 	for _, event := range c.events[:n] {
-		t := c.under[event.Fd]
+		t := c.under[event.Fd] // none if it is the alarm
 		if t.series != nil && t.serial == event.Pad {
 			c.finish(t.series, now, t.series.outcome(event.Events))
 		}
 	}
 }
 
-// sleepUntilFirst sets the deadline of a sleep, unless somebody waits for an
-// answer: whoever asks from now on ends the sleep.
-func (c *Connector) sleepUntilFirst() bool {
+// setAlarm sets the alarm to the agenda's first time, unless somebody waits for an
+// answer already; whoever asks from now on sets it anew. It tells whether that
+// time has passed: there is more to do than there is time for.
+func (c *Connector) setAlarm() (late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.inbox) > 0 {
+	s := c.agenda.first()
+	switch {
+	case len(c.inbox) > 0:
+		return false
+	case s == nil:
+		c.alarm.off()
 		return false
 	}
-	var until time.Time
-	if s := c.agenda.first(); s != nil {
-		until = s.due
-	}
-	return c.epoll.SetReadDeadline(until) == nil
+	left := time.Until(s.due)
+	c.alarm.set(left)
+	return left <= 0
 }
 
 // finish ends a probe and sets the time of the next one.

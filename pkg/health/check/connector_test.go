@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -70,7 +71,7 @@ func TestConnectorAgreesWithCheck(t *testing.T) {
 		}, testTimeout, ""},
 		{"refused", closedPort, testTimeout, "connect ADDR: connection refused"},
 		{"hung", fullBacklog, shortTimeout, "connect ADDR: timed out"},
-		{"unreachable", func(*testing.T) Target {
+		{"foreign source", func(*testing.T) Target {
 			return Target{Address: netip.MustParseAddr("127.0.0.1"), Port: 9, Source: netip.MustParseAddr("203.0.113.1")}
 		}, testTimeout, "connect ADDR: cannot assign requested address"},
 		{"no port", func(*testing.T) Target {
@@ -262,5 +263,48 @@ func TestSlot(t *testing.T) {
 	}
 	if at := c.began.Add(time.Microsecond); !c.slot(at, 0).Equal(at) {
 		t.Error("moved without slack")
+	}
+}
+
+// What was asked for and done leaves the alarm silent, though it went off.
+func TestAlarmIsSilentAfterwards(t *testing.T) {
+	c, err := OpenConnector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	s := &Series{Target: closedPort(t)}
+	c.Add(s, never)
+	eventually(t, func() bool { return answersNow(c.fd, c.events) == 1 })
+	c.obey()
+	c.setAlarm()
+	if n := answersNow(c.fd, c.events); n != 0 {
+		t.Errorf("%d events before the first probe", n)
+	}
+	c.Remove(s)
+	c.obey()
+	c.setAlarm()
+	if n := answersNow(c.fd, c.events); n != 0 {
+		t.Errorf("%d events without a series", n)
+	}
+}
+
+// A Connector that is late lets others run, on one processor too.
+func TestConnectorGivesWay(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := connecting(t)
+	refused := closedPort(t) // no server of ours that others must run for
+	for range 50 {           // each wants to be asked again at once
+		c.Add(&Series{Target: refused, Timeout: testTimeout, Done: func(time.Time, Result) time.Duration { return 0 }}, 0)
+	}
+	best := time.Hour
+	for range 20 {
+		began := time.Now()
+		time.Sleep(time.Millisecond)
+		best = min(best, time.Since(began))
+	}
+	// The scheduler takes the processor from a goroutine after 10 ms.
+	if best > 8*time.Millisecond {
+		t.Errorf("a sleep of 1 ms took %s at best", best)
 	}
 }

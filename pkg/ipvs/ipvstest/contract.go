@@ -3,6 +3,7 @@ package ipvstest
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 type Table interface {
 	Services() ([]lvs.Service, error)
 	Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+	Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	Apply(context.Context, []lvs.Change) []error
 	Timeouts() (lvs.Timeouts, error)
 	SetTimeouts(lvs.Timeouts) error
@@ -213,6 +215,15 @@ func stats(t *testing.T, table Table) {
 				t.Errorf("%s in %s: got %+v, want zeroes", server.Key, s.Key, stats)
 			}
 		}
+	}
+	for _, s := range services {
+		servers, stats, err := table.Servers(s.Key)
+		if err != nil || !slices.Equal(servers, s.Servers) || !maps.Equal(stats, got[s.Key].Servers) {
+			t.Errorf("%s alone: got %v, %v, %v", s.Key, servers, stats, err)
+		}
+	}
+	if servers, _, err := table.Servers(lvs.MarkKey(4711, lvs.IPv4)); err != nil || len(servers) > 0 {
+		t.Errorf("of no service: got %v, %v", servers, err)
 	}
 	if len(got) != len(services) {
 		t.Errorf("got statistics of %d services, want %d", len(got), len(services))

@@ -91,6 +91,23 @@ func (k *Kernel) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	return all, nil
 }
 
+// Servers gives the servers of one service, sorted, and what SetStats set for them.
+func (k *Kernel) Servers(key lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.failRead(); err != nil {
+		return nil, nil, fmt.Errorf("read real servers of %s: %w", key, err)
+	}
+	var servers []lvs.Server
+	stats := make(map[netip.AddrPort]lvs.ServerStats)
+	for address, settings := range k.services[key].servers {
+		servers = append(servers, lvs.Server{Key: address, ServerSettings: settings})
+		stats[address] = k.stats[key].Servers[address]
+	}
+	lvs.SortServers(servers)
+	return servers, stats, nil
+}
+
 // SetStats sets the statistics that Stats gives for a service and its servers
 // from now on.
 func (k *Kernel) SetStats(key lvs.ServiceKey, s lvs.ServiceStats) {
