@@ -96,7 +96,7 @@ func TestVirtualMAC(t *testing.T) {
 	one.run("failover")
 	serves(two, one)
 	lost, _ := clock.lost()
-	t.Logf("a hand-over: longest gap %s, %d ticks lost", clock.gap(), lost)
+	t.Logf("a hand-over: longest gap %s, %d ticks lost, the client itself was kept waiting for %s", clock.gap(), lost, clock.stall())
 	clock.reset()
 	labtest.NoError(t, two.host.Unplug("eth0", true))
 	serves(one, two)
