@@ -22,7 +22,7 @@ const failovers = 100
 var paces = []struct {
 	interval string
 	runs     int
-}{{"1s", 3}, {"100ms", 7}, {"30ms", 7}, {"10ms", 9}}
+}{{"1s", 3}, {"100ms", 5}, {"30ms", 7}, {"10ms", 7}}
 
 // pairOfKeepalived is keepalived doing what election.config asks of lvsd.
 func pairOfKeepalived(priority int, interval time.Duration) string {
