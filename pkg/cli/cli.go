@@ -16,6 +16,7 @@ import (
 // Env is all that the command line takes from the process around it.
 type Env struct {
 	Args    []string
+	In      io.Reader
 	Out     io.Writer
 	Err     io.Writer
 	Getenv  func(string) string
@@ -76,7 +77,7 @@ func New(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
-		newDrain(p), newEnable(p), newWeight(p),
+		newDrain(p), newEnable(p), newWeight(p), newLog(p), newWhy(p), newTop(p),
 		newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root

@@ -85,6 +85,7 @@ Where nobody takes over, nothing is changed, and that is an error.`,
 		Example: `  lvsd drain web/web1 --wait --deadline 30m --reason "new disk"
   lvsd drain --server web1 --wait && ssh web1 reboot
   lvsd drain --director`,
+		ValidArgsFunction: p.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := t.of(cmd, args)
 			if err != nil {
@@ -125,6 +126,7 @@ func newEnable(p *paths) *cobra.Command {
 the configuration and its health give it. A server that is drained in all services
 (--server) comes back in all of them only. A director that was drained takes the
 VIPs again if its priority and preempt say so.`,
+		ValidArgsFunction: p.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := t.of(cmd, args)
 			if err != nil {
@@ -157,6 +159,7 @@ func newWeight(p *paths) *cobra.Command {
 		Long: `Give a real server another weight, until 'lvsd enable' takes it back. It holds while
 the server is up; one that is down gets none. Weight 0 is 'lvsd drain'. As with a
 drain, the configuration is not changed and a restart takes nothing back.`,
+		ValidArgsFunction: p.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("%s takes a weight: expected a number from 0 to %d", cmd.CommandPath(), control.MaxWeight)

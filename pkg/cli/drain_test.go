@@ -33,7 +33,7 @@ func (s *spoken) Override(_ context.Context, o control.Order) (control.Ordered, 
 	return control.Ordered{Changed: true, Override: s.order, Servers: []string{"web/web1"}}, nil
 }
 
-func (s *spoken) Enable(_ context.Context, t override.Target) (control.Ordered, error) {
+func (s *spoken) Enable(_ context.Context, t override.Target, _ string) (control.Ordered, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	done := control.Ordered{Changed: t == s.order.Target, Override: override.Override{Target: t}, Servers: []string{"web/web1"}}

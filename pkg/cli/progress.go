@@ -41,8 +41,8 @@ func (p *progress) end() {
 	}
 }
 
-// isTerminal tells whether a person reads what is written.
-func isTerminal(w io.Writer) bool {
+// isTerminal tells whether a person is at the other end of a file.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -28,6 +28,7 @@ func printStatus(w io.Writer, s status.Status) error {
 		fmt.Fprintf(&b, "vip %s on %s: %s\n", v.Address, v.Interface, presence)
 	}
 	printVRRP(&b, s.Time, s.VRRP)
+	printSync(&b, s.Time, s.Sync)
 	printOverrides(&b, s)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))
@@ -37,6 +38,7 @@ func printStatus(w io.Writer, s status.Status) error {
 }
 
 func printHead(b *strings.Builder, s status.Status) {
+	printVerdict(b, status.Judge(s))
 	name := orElse(s.Director, "(no configuration)")
 	if s.Daemon == nil {
 		fmt.Fprintf(b, "director %s: NO DAEMON RUNS, this is the kernel's table\n\n", name)
@@ -57,6 +59,14 @@ func printHead(b *strings.Builder, s status.Status) {
 		fmt.Fprintf(b, "error: %s\n", indent(text))
 	}
 	b.WriteString("\n")
+}
+
+// printVerdict writes the one line that answers "is it well?", and below it why not.
+func printVerdict(b *strings.Builder, v status.Verdict) {
+	fmt.Fprintf(b, "%s: %s\n", strings.ToUpper(v.Level), v.Summary)
+	for _, reason := range v.Reasons {
+		fmt.Fprintf(b, "  - %s\n", reason)
+	}
 }
 
 // agreement says whether the kernel is as configured, and when that was seen.

@@ -21,8 +21,8 @@ type Overrider interface {
 	// Override puts a word in force, in the place of an earlier one about the same
 	// target, and returns when the kernel was compared with it.
 	Override(context.Context, Order) (Ordered, error)
-	// Enable takes the word about a target back.
-	Enable(context.Context, override.Target) (Ordered, error)
+	// Enable takes the word about a target back; by is who says so.
+	Enable(ctx context.Context, t override.Target, by string) (Ordered, error)
 	// Drain tells how far the drain of a target has come. It reads no kernel.
 	Drain(context.Context, override.Target) (Drain, error)
 }
@@ -51,7 +51,7 @@ type Drain struct {
 	Override override.Override `json:"override"`
 	Read     time.Time         `json:"read"`     // when the kernel was looked at; year 1 before that
 	Error    string            `json:"error"`    // why it could not be, or ""
-	Empty    bool              `json:"empty"`    // no connection has been left for some seconds
+	Empty    bool              `json:"empty"`    // no connection is left, and none can have been begun
 	Active   uint64            `json:"active"`   // connections of all the servers
 	Inactive uint64            `json:"inactive"` // of TCP those that are being closed, of UDP all
 	Servers  []DrainServer     `json:"servers"`
@@ -82,34 +82,45 @@ const MaxWeight = 65535
 // maxReason is how long a reason may be in bytes: it stands in every status.
 const maxReason = 500
 
-// handleOverrides answers the calls about the operator's words.
-func handleOverrides(mux *http.ServeMux, d Overrider) {
+// overrideCalls are those about the operator's words.
+func overrideCalls(d Overrider) []call {
 	order := func(read func(url.Values) (Order, error)) func(*http.Request) (any, error) {
 		return func(r *http.Request) (any, error) {
 			o, err := read(r.URL.Query())
 			if err != nil {
 				return nil, err
 			}
-			o.By = user(r.Context())
+			o.By = by(r.Context())
 			return d.Override(r.Context(), o)
 		}
 	}
-	handle(mux, "POST "+drainPath, order(drainOrder))
-	handle(mux, "POST "+weightPath, order(weightOrder))
-	handle(mux, "POST "+enablePath, func(r *http.Request) (any, error) {
-		t, err := override.ParseTarget(r.URL.Query().Get("target"))
-		if err != nil {
-			return nil, err
-		}
-		return d.Enable(r.Context(), t)
-	})
-	handle(mux, "GET "+drainPath, func(r *http.Request) (any, error) {
-		t, err := override.ParseTarget(r.URL.Query().Get("target"))
-		if err != nil {
-			return nil, err
-		}
-		return d.Drain(r.Context(), t)
-	})
+	return []call{
+		{http.MethodPost, drainPath, order(drainOrder)},
+		{http.MethodPost, weightPath, order(weightOrder)},
+		{http.MethodPost, enablePath, func(r *http.Request) (any, error) {
+			t, err := override.ParseTarget(r.URL.Query().Get("target"))
+			if err != nil {
+				return nil, err
+			}
+			return d.Enable(r.Context(), t, by(r.Context()))
+		}},
+		{http.MethodGet, drainPath, func(r *http.Request) (any, error) {
+			t, err := override.ParseTarget(r.URL.Query().Get("target"))
+			if err != nil {
+				return nil, err
+			}
+			return d.Drain(r.Context(), t)
+		}},
+	}
+}
+
+// by names who asks.
+func by(ctx context.Context) string {
+	p, ok := peerOf(ctx)
+	if !ok {
+		return ""
+	}
+	return p.name()
 }
 
 func drainOrder(q url.Values) (Order, error) {

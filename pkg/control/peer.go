@@ -5,40 +5,56 @@ import (
 	"fmt"
 	"net"
 	"os"
-	users "os/user"
+	"os/user"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
+// peer is the process at the other end, as it was when it connected.
+type peer struct {
+	unix.Ucred
+	groups []uint32 // supplementary
+}
+
 type peerKey struct{}
 
+func peerOf(ctx context.Context) (peer, bool) {
+	p, ok := ctx.Value(peerKey{}).(peer)
+	return p, ok
+}
+
 // withPeer puts the credentials of who connected into the context of its
-// requests.
+// requests (SO_PEERCRED, unix(7)).
 func withPeer(ctx context.Context, c net.Conn) context.Context {
-	raw, err := c.(*net.UnixConn).SyscallConn()
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return ctx
 	}
-	var peer *unix.Ucred
+	var p peer
 	if errControl := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		var cred *unix.Ucred
+		if cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil {
+			return
+		}
+		p.Ucred = *cred
+		p.groups, _ = groups(fd) // a kernel before 4.13 has none to tell
 	}); errControl != nil || err != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, peerKey{}, peer)
+	return context.WithValue(ctx, peerKey{}, p)
 }
 
-// user names who asks: the user of the process at the other end, and where that is
-// not the user who logged in, as after sudo, that one too: "root (alice)".
-func user(ctx context.Context) string {
-	peer, ok := ctx.Value(peerKey{}).(*unix.Ucred)
-	if !ok {
-		return ""
-	}
-	name := userName(peer.Uid)
-	if login, ok := loginUser(peer.Pid); ok && login != peer.Uid {
+// name is the user of the process, and where that is not who logged in, as after
+// sudo, that one too: "root (alice)".
+func (p peer) name() string {
+	name := userName(p.Uid)
+	if login, ok := loginUser(p.Pid); ok && login != p.Uid {
 		name += " (" + userName(login) + ")"
 	}
 	return name
@@ -46,7 +62,7 @@ func user(ctx context.Context) string {
 
 func userName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
-	u, err := users.LookupId(id)
+	u, err := user.LookupId(id)
 	if err != nil {
 		return "user " + id
 	}

@@ -6,22 +6,8 @@ import (
 	"net/url"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
 )
-
-// handleVRRP answers the calls about roles.
-func handleVRRP(mux *http.ServeMux, d Director) {
-	handle(mux, "POST "+failoverPath, func(r *http.Request) (any, error) {
-		return struct{}{}, d.Failover(r.Context(), r.URL.Query().Get("instance"))
-	})
-	handle(mux, "POST "+pushPath, func(r *http.Request) (any, error) { return d.PushConnections(r.Context()) })
-	handle(mux, "POST "+rolePath, func(r *http.Request) (any, error) {
-		role, err := lvs.ParseRole(r.URL.Query().Get("role"))
-		if err != nil {
-			return nil, err
-		}
-		return struct{}{}, d.SetRole(r.Context(), r.URL.Query().Get("instance"), role)
-	})
-}
 
 // Failover asks the director to hand a VRRP instance over, all if the name is "".
 func (c *Client) Failover(ctx context.Context, instance string) error {
@@ -38,8 +24,8 @@ func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) er
 
 // PushConnections makes the director send all its connections to the standbys, and
 // tells how many it sent.
-func (c *Client) PushConnections(ctx context.Context) (int, error) {
-	var n int
-	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &n)
-	return n, err
+func (c *Client) PushConnections(ctx context.Context) (status.Push, error) {
+	var p status.Push
+	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &p)
+	return p, err
 }

@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
@@ -51,11 +53,16 @@ type Director struct {
 	reconciler *reconcile.Reconciler
 	judge      *judge
 	roles      *roles
+	sharing    *sharing
 	notifier   *notify.Notifier
 	overrides  *store.Store
+	lookout    *lookout
 	drains     *drains
+	changes    *changelog.Log
 	watchdog   watchdog
-	inError    bool // after the last round; the rounds' own
+	upgrades   <-chan os.Signal
+	upgrading  atomic.Bool // another program takes over when this one has ended
+	inError    bool        // after the last round; the rounds' own
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -72,14 +79,21 @@ type force struct {
 
 // Run is the director from start to stop: until the context ends or SIGTERM or
 // SIGINT arrives. Stopping leaves forwarding in place unless the configuration
-// says otherwise.
-func Run(ctx context.Context, o Options) error {
-	// From its first moment on, SIGHUP asks for a reload: it must not end a
-	// director that is still looking up names.
-	hangups := make(chan os.Signal, 1)
+// says otherwise. SIGUSR2 puts the program that is on disk in its place.
+func Run(ctx context.Context, o Options) (err error) {
+	var d *Director
+	defer func() {
+		if err == nil && d.upgrading.Load() {
+			err = d.become()
+		}
+	}()
+	// From its first moment on, SIGHUP asks for a reload and SIGUSR2 for an upgrade:
+	// they must not end a director that is still looking up names.
+	hangups, upgrades := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	var err error
+	signal.Notify(upgrades, syscall.SIGUSR2)
+	defer signal.Stop(upgrades)
 	if o.Config, err = filepath.Abs(o.Config); err != nil {
 		return fmt.Errorf("find the configuration: %w", err)
 	}
@@ -127,11 +141,12 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	j := newJudge(o.Log, words)
-	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	d = newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	d.upgrades = upgrades
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
-	server, err := control.Listen(o.Socket, d, o.Log)
+	server, err := control.Listen(o.Socket, control.Access{Group: cfg.Director.Group, GID: cfg.Director.GID}, d, o.Log)
 	if err != nil {
 		return err
 	}
@@ -142,19 +157,28 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	roles.resumed = resumed()
 	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
-	d.drains = newDrains(j.overrides, d.current, v, r.Kick, o.Log)
-	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
+	d.lookout = newLookout(v.look)
+	d.drains = newDrains(d, v)
+	var err error
+	if d.changes, err = changelog.Open(a.config.Director.DataDir); err != nil {
+		o.Log.Warn("changes before this start are forgotten", "err", err)
+	}
+	roles.quorum, roles.tell, roles.note = d.quorum, d.notifier.Tell, d.noteRole
+	d.sharing = newSharing(o.Log, v, d.current, roles.current)
+	d.sharing.tell = d.notifier.Tell
 	r.OnRound(func(round reconcile.Round) {
 		d.tellRound(round)
+		d.sharing.after(round)
 		d.watchdog.feed()
 	})
-	j.tell = d.notifier.Tell
+	j.hear = d.hear
 	return d
 }
 
@@ -182,44 +206,63 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	}
 	defer bell.Close()
 	d.roles.changed = bell
+	d.noteSelf("starts")
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(live)
 	defer quiet()
+	defer d.noteSelf("stops")
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			d.roles.start()
+			if d.current().Sync.Asks() {
+				tasks.Go(func() error { return d.elect(ctx) })
+			} else {
+				d.roles.start()
+			}
 			tellSystemd("READY=1")
 			d.watchdog.expect(d.current().Director.Resync)
 		})
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
+	tasks.Go(func() error { return d.lookout.run(ctx) })
 	tasks.Go(func() error { return d.drains.run(ctx) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
+	upgrade := make(chan struct{})
+	tasks.Go(func() error { return d.awaitUpgrade(ctx, func() { close(upgrade) }) })
 	select {
 	case <-signals.Done():
 	case <-ctx.Done():
+	case <-upgrade:
+		d.log().Info("director makes way for the program on disk")
+		d.upgrading.Store(true)
+		end()
+		return tasks.Wait()
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")
+	d.sharing.handOver(context.WithoutCancel(ctx))
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()
 	return errors.Join(tasks.Wait(), d.stop())
 }
 
-// startNotifier runs the notifier and gives the function that stops it.
+// startNotifier runs the notifier and the log of changes and gives the function that stops it.
 func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.notifier.Run(ctx)
+		var both sync.WaitGroup
+		both.Go(func() { d.notifier.Run(ctx) })
+		both.Go(func() { _ = d.changes.Run(ctx, func(err error) { d.log().Warn("changes not kept", "err", err) }) })
+		both.Wait()
 	}()
 	return func() {
 		cancel()

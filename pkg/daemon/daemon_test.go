@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -32,8 +33,18 @@ func TestMain(m *testing.M) {
 		hold(dir)
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "validate" { // the program that an upgrade would start
+		if os.Getenv(asBroken) != "" {
+			fmt.Fprintln(os.Stderr, "this program is broken")
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
+
+// asBroken makes this program refuse every configuration.
+const asBroken = "LVSD_TEST_AS_BROKEN"
 
 // patience is how long a test waits for what must happen soon.
 const patience = 20 * time.Second
@@ -48,6 +59,8 @@ type running struct {
 	log     *logBuffer
 	d       *Director
 	ended   chan error
+	// upgrades carries the signal that asks for one.
+	upgrades chan os.Signal
 }
 
 // web is a configuration with one service and these real servers.
@@ -60,14 +73,18 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. %DIR% in the text stands for its folder.
-func start(t *testing.T, text string) *running {
+// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
+		upgrades: make(chan os.Signal, 1),
 	}
 	r.listen()
 	r.write(text)
+	for _, f := range before {
+		f(r.dir)
+	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	files := newWatch(r.path(), log)
 	t.Cleanup(files.close)
@@ -87,7 +104,8 @@ func start(t *testing.T, text string) *running {
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
 		}, ledger, log, a.goal(j)))
-	server, err := control.Listen(r.socket(), r.d, log)
+	r.d.upgrades = r.upgrades
+	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -21,11 +21,11 @@ const (
 	// drainPause is the time between two looks at the connections of drained servers.
 	drainPause = 500 * time.Millisecond
 
-	// drainQuiet is how long a server must have been without a connection to count
-	// as empty. A connection whose first packet came before the weight was 0 counts
-	// as active only when the handshake is over; the client's second try at that
-	// comes after a second, the third after three (tcp_timeout_init).
-	drainQuiet = 4 * time.Second
+	// drainSettle is how long the weight must have been 0 before a server counts as
+	// empty. A connection whose first packet came before that is not active until its
+	// handshake is over; the client's second try at that comes after a second, the
+	// third after three (tcp_timeout_init).
+	drainSettle = 4 * time.Second
 
 	// drainInterest is how long after the last question a drain is looked at.
 	drainInterest = 30 * time.Second
@@ -37,23 +37,27 @@ type drains struct {
 	overrides *store.Store
 	config    func() *config.Config
 	read      func(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
-	changed   func()
+	removed   func(override.Override)
 	log       *slog.Logger
 	kick      chan struct{} // capacity 1
 
 	mu    sync.Mutex
 	asked map[override.Target]time.Time
 	seen  map[override.Target]control.Drain
-	quiet map[desired.ServerKey]time.Time // since when a server has no connection
+	zero  map[desired.ServerKey]time.Time // since when a server has weight 0 in the kernel
 }
 
-func newDrains(overrides *store.Store, config func() *config.Config, v view, changed func(), log *slog.Logger) *drains {
+func newDrains(d *Director, v view) *drains {
 	return &drains{
-		overrides: overrides, config: config, read: v.services.Servers, changed: changed, log: log,
+		overrides: d.overrides, config: d.current, read: v.services.Servers, log: d.log(),
+		removed: func(o override.Override) {
+			d.noteOverride(o, "removed", "")
+			d.reconciler.Kick()
+		},
 		kick:  make(chan struct{}, 1),
 		asked: map[override.Target]time.Time{},
 		seen:  map[override.Target]control.Drain{},
-		quiet: map[desired.ServerKey]time.Time{},
+		zero:  map[desired.ServerKey]time.Time{},
 	}
 }
 
@@ -86,9 +90,9 @@ func (d *drains) run(ctx context.Context) error {
 func (d *drains) look(now time.Time) bool {
 	waited := d.waited(now)
 	c := d.config()
-	quiet := map[desired.ServerKey]time.Time{}
+	zero := map[desired.ServerKey]time.Time{}
 	for _, o := range waited {
-		drain := d.lookAt(c, o, now, quiet)
+		drain := d.lookAt(c, o, now, zero)
 		due := o.Remove && (drain.gone() || !o.Deadline.IsZero() && !now.Before(o.Deadline))
 		d.mu.Lock()
 		d.seen[o.Target] = drain.Drain
@@ -99,7 +103,7 @@ func (d *drains) look(now time.Time) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.quiet = quiet
+	d.zero = zero
 	return len(waited) > 0
 }
 
@@ -130,7 +134,7 @@ type drain struct {
 // of connections that are being closed.
 func (d drain) gone() bool { return d.Empty && d.idle }
 
-func (d *drains) lookAt(c *config.Config, o override.Override, now time.Time, quiet map[desired.ServerKey]time.Time) drain {
+func (d *drains) lookAt(c *config.Config, o override.Override, now time.Time, zero map[desired.ServerKey]time.Time) drain {
 	all := drain{Drain: control.Drain{Override: o, Read: now, Empty: true, Servers: []control.DrainServer{}}, idle: true}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
@@ -147,10 +151,11 @@ func (d *drains) lookAt(c *config.Config, o override.Override, now time.Time, qu
 				s := drainServer(v.Name, key, r, servers, stats)
 				all.add(s)
 				id := desired.ServerKey{Service: key, Server: s.Address}
-				if !connected(s) && s.Weight == 0 {
-					quiet[id] = d.quietSince(id, now)
+				if s.Weight == 0 {
+					zero[id] = d.zeroSince(id, now)
 				}
-				all.Empty = all.Empty && !quiet[id].IsZero() && now.Sub(quiet[id]) >= drainQuiet
+				settled := !zero[id].IsZero() && now.Sub(zero[id]) >= drainSettle
+				all.Empty = all.Empty && settled && !connected(s)
 				all.idle = all.idle && s.Active+s.Inactive == 0
 			}
 		}
@@ -184,10 +189,10 @@ func connected(s control.DrainServer) bool {
 	return s.Active+s.Inactive > 0
 }
 
-func (d *drains) quietSince(id desired.ServerKey, now time.Time) time.Time {
+func (d *drains) zeroSince(id desired.ServerKey, now time.Time) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if since, ok := d.quiet[id]; ok {
+	if since, ok := d.zero[id]; ok {
 		return since
 	}
 	return now
@@ -208,7 +213,7 @@ func (d *drains) remove(o override.Override, now time.Time, last control.Drain) 
 		return
 	}
 	d.log.Info("drained servers are removed", "target", o.Target, "connections", last.Active+last.Inactive)
-	d.changed()
+	d.removed(o)
 }
 
 // drain tells how far a drain has come, and keeps it looked at.

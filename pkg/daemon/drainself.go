@@ -48,6 +48,7 @@ func (d *Director) drainSelf(ctx context.Context, order control.Order) (control.
 		}
 		return control.Ordered{}, err
 	}
+	d.noteOverride(o, "drained", o.By)
 	return d.orderedSelf(o), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
@@ -15,7 +16,6 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
-	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -51,6 +51,9 @@ func (a aim) goal(j *judge) reconcile.Goal {
 			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
 			s.Addresses, s.Absent = desired.Addresses(a.config, host)
 			s.Links = desired.Links(a.config, host)
+			if s.Silent = desired.Silent(a.config, addresses); s.Silent {
+				s.Daemons = desired.Daemons(a.config, host)
+			}
 			return s
 		},
 		Resync:    a.config.Director.Resync,
@@ -89,15 +92,15 @@ type judge struct {
 
 	mu      sync.Mutex
 	kick    func()
-	tell    func(notice.Event)
+	hear    func(news)
 	timer   *time.Timer // of the next step of a slow start; nil before the first
 	lost    map[lvs.ServiceKey]bool
-	verdict desired.Verdict
+	verdict atomic.Pointer[desired.Verdict] // the last one; who reads it does not wait for the next
 }
 
 func newJudge(log *slog.Logger, overrides *store.Store) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, overrides: overrides, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
+	return &judge{checker: checker, overrides: overrides, snapshot: checker.Snapshot, kick: func() {}, hear: func(news) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -120,10 +123,11 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	}
 	v := desired.Judge(a.config, in)
 	if observed.Services != nil {
-		for _, e := range verdictChanges(a.config, j.verdict, v, in.Now) {
-			j.tell(e)
+		for _, n := range verdictChanges(a.config, j.judged(), v, in.Now) {
+			j.hear(n)
 		}
-		j.lost, j.verdict = v.Lost(), v
+		j.lost = v.Lost()
+		j.verdict.Store(&v)
 		j.wake(v.Next)
 	}
 	return desired.BuildFrom(a.config, in, v)
@@ -178,23 +182,27 @@ func (j *judge) run(ctx context.Context, kick func(), round func() time.Duration
 	return err
 }
 
-// observed is what the checks say of the servers of a configuration.
-func (j *judge) observed(a aim) status.Observed {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return status.Observed{
-		Health:  desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
-		Verdict: j.verdict,
+// judged is the last verdict, an empty one before the first.
+func (j *judge) judged() desired.Verdict {
+	if v := j.verdict.Load(); v != nil {
+		return *v
+	}
+	return desired.Verdict{}
+}
 
+// observed is what the checks say of the servers of a configuration. It waits for no
+// judgement.
+func (j *judge) observed(a aim) status.Observed {
+	return status.Observed{
+		Health:    desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
+		Verdict:   j.judged(),
 		Overrides: j.overrides.Set(),
 	}
 }
 
 // Health gives what all checks say.
 func (d *Director) Health(context.Context) (control.Health, error) {
-	d.judge.mu.Lock()
-	defer d.judge.mu.Unlock()
-	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
+	return control.Health{Roles: d.judge.currentRoles(), Snapshot: d.judge.snapshot(), Lost: d.judge.judged().Lost()}, nil
 }
 
 // addressesChanged starts a round. The source of checks through the VIP may be

@@ -10,6 +10,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -87,8 +88,8 @@ func undone(round *reconcile.Round) error {
 	return errors.New(strings.Join(problems(round), "\n"))
 }
 
-// once is a reconciler without a daemon, which knows of the servers' health what
-// it is told. A server with checks of which it knows nothing stays as the kernel
+// once is a reconciler without a daemon, which knows of the servers' health and of
+// the roles what it is told. A server with checks of which it knows nothing stays as the kernel
 // has it; a new one waits.
 func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Health) (*reconcile.Reconciler, error) {
 	a, err := newAim(c, k.view().source)
@@ -102,6 +103,7 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 	log := slog.New(slog.DiscardHandler)
 	j := newJudge(log, words)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
+	j.roles = func() map[string]lvs.Role { return h.Roles }
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
 
@@ -113,14 +115,21 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	if c.Director.DataDir == "" {
-		return t.view().status(c, version, status.Observed{})
+	seen := t.view().look()
+	if seen.err != nil {
+		return status.Status{}, seen.err
 	}
-	words, errWords := openOverrides(c)
-	if errWords != nil {
-		s, err := t.view().status(c, version, status.Observed{})
-		s.Warnings = append(s.Warnings, errWords.Error())
-		return s, err
+	observed, warnings := status.Observed{}, []string(nil)
+	if c.Director.DataDir != "" {
+		words, err := openOverrides(c)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		} else {
+			observed.Overrides = words.Set()
+		}
 	}
-	return t.view().status(c, version, status.Observed{Overrides: words.Set()})
+	s := seen.status(c, version, observed)
+	s.Warnings = append(s.Warnings, warnings...)
+	s.Verdict = status.Judge(s)
+	return s, nil
 }

@@ -28,7 +28,11 @@ func (d *Director) Override(ctx context.Context, order control.Order) (control.O
 		return control.Ordered{}, err
 	}
 	o := overrideOf(order, time.Now().Round(0))
-	return d.order(ctx, c, o, true, func(s override.Set) override.Set { return s.With(o) })
+	done, err := d.order(ctx, c, o, func(s override.Set) override.Set { return s.With(o) })
+	if err == nil {
+		d.noteOverride(o, verb(o), o.By)
+	}
+	return done, err
 }
 
 func overrideOf(order control.Order, now time.Time) override.Override {
@@ -43,7 +47,7 @@ func overrideOf(order control.Order, now time.Time) override.Override {
 
 // Enable takes the word about a target back. What the configuration does not have
 // any more can be taken back as well.
-func (d *Director) Enable(ctx context.Context, t override.Target) (control.Ordered, error) {
+func (d *Director) Enable(ctx context.Context, t override.Target, by string) (control.Ordered, error) {
 	c := d.current()
 	o, found := d.overrides.Set().Get(t)
 	if !found {
@@ -53,20 +57,36 @@ func (d *Director) Enable(ctx context.Context, t override.Target) (control.Order
 		o.Target = t
 		return d.ordered(c, o, false), nil
 	}
+	var done control.Ordered
+	var err error
 	if t == override.Self {
-		return d.enableSelf(o)
+		done, err = d.enableSelf(o)
+	} else {
+		done, err = d.order(ctx, c, o, func(s override.Set) override.Set { return s.Without(t) })
 	}
-	return d.order(ctx, c, o, true, func(s override.Set) override.Set { return s.Without(t) })
+	if err == nil {
+		o.Reason = ""
+		d.noteOverride(o, "as configured again", by)
+	}
+	return done, err
+}
+
+// verb says what an override does, in a sentence.
+func verb(o override.Override) string {
+	if o.Drains() {
+		return "drained"
+	}
+	return fmt.Sprintf("set to weight %d", o.Weight)
 }
 
 // order changes the overrides and has the kernel follow.
-func (d *Director) order(ctx context.Context, c *config.Config, o override.Override, changed bool, change func(override.Set) override.Set) (control.Ordered, error) {
+func (d *Director) order(ctx context.Context, c *config.Config, o override.Override, change func(override.Set) override.Set) (control.Ordered, error) {
 	if err := d.overrides.Change(func(s override.Set) (override.Set, error) { return change(s), nil }); err != nil {
 		return control.Ordered{}, err
 	}
 	first := d.reconciler.Await()
 	d.drains.wake()
-	done := d.ordered(c, o, changed)
+	done := d.ordered(c, o, true)
 	var round reconcile.Round
 	select {
 	case round = <-first:
@@ -80,7 +100,7 @@ func (d *Director) order(ctx context.Context, c *config.Config, o override.Overr
 // ordered tells what an override is about.
 func (d *Director) ordered(c *config.Config, o override.Override, changed bool) control.Ordered {
 	done := control.Ordered{Changed: changed, Override: o, Servers: []string{}, Others: []override.Override{}, Errors: []string{}}
-	set := d.overrides.Set()
+	set := d.overrides.Set().Index()
 	for _, v := range c.Virtual {
 		for _, r := range v.Real {
 			if !o.Target.Covers(v.Name, r.Name, r.Address) {

@@ -11,6 +11,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/override"
+	"github.com/lvsd/lvsd/pkg/override/store"
 )
 
 func (r *running) order(o control.Order) control.Ordered {
@@ -119,8 +120,8 @@ func (r *running) connections(server string, active, inactive uint32) {
 	r.table.SetStats(key, lvs.ServiceStats{Servers: map[netip.AddrPort]lvs.ServerStats{address: {Active: active, Inactive: inactive}}})
 }
 
-// A drain is empty some seconds after the last connection has ended; removal waits
-// for the last entry too.
+// A drain is empty when the last connection has ended; removal waits for the last
+// entry too.
 func TestDrain(t *testing.T) {
 	r := start(t, web("", "rs1", "rs2"))
 	target := override.Everywhere("rs1")
@@ -155,6 +156,21 @@ func TestDrainDeadline(t *testing.T) {
 	r.order(control.Order{Target: override.Of("web", "rs1"), Remove: true, Deadline: time.Second})
 	if _, there := r.weights()[1]; !there {
 		t.Error("it was removed at once")
+	}
+	r.eventually("it is removed", func() bool { _, there := r.weights()[1]; return !there })
+}
+
+// A removal that was ordered before a restart is done after it.
+func TestDrainGoesOn(t *testing.T) {
+	r := start(t, web("", "rs1", "rs2"), func(dir string) {
+		s, err := store.Open(dir)
+		must(t, err)
+		must(t, s.Change(func(override.Set) (override.Set, error) {
+			return override.Set{{Target: override.Of("web", "rs1"), Since: time.Now(), Remove: true}}, nil
+		}))
+	})
+	if w := r.weights()[1]; w != 0 {
+		t.Errorf("after the start its weight is %d", w)
 	}
 	r.eventually("it is removed", func() bool { _, there := r.weights()[1]; return !there })
 }

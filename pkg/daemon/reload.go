@@ -35,6 +35,7 @@ func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 		Operations: len(round.Results) - round.Failed(),
 		Errors:     problems(&round),
 	}
+	d.noteReload(reloaded.Operations, reloaded.Errors)
 	d.log().Info("reloaded", "operations", reloaded.Operations, "errors", len(reloaded.Errors))
 	return reloaded, nil
 }
@@ -64,6 +65,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
+	d.sharing.follow()
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 
@@ -83,6 +85,9 @@ func unchangeable(old, new *config.Config) error {
 	if old.Director.DataDir != new.Director.DataDir {
 		return fmt.Errorf("director.data_dir changed from %s to %s: that needs a restart, and its files moved there",
 			old.Director.DataDir, new.Director.DataDir)
+	}
+	if old.Director.Group != new.Director.Group {
+		return fmt.Errorf("director.group changed from %q to %q: that needs a restart", old.Director.Group, new.Director.Group)
 	}
 	return nil
 }

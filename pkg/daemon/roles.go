@@ -27,12 +27,15 @@ type roles struct {
 	changed *vrrp.Bell // rings when a role may have changed; set before anything starts
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
+	note    func(vrrp.Event)
 	tasks   sync.WaitGroup
+	resumed resumption
 
 	mu        sync.Mutex
 	started   bool
 	stopped   bool
 	drained   bool // the operator wants others to be active
+	late      bool // others have connections that this director has not got yet
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
@@ -60,6 +63,7 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 		devices:   devices,
 		quorum:    always,
 		tell:      func(notice.Event) {},
+		note:      func(vrrp.Event) {},
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
@@ -107,7 +111,9 @@ func (r *roles) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	r.configure()
+	if !r.stopped {
+		r.configure()
+	}
 }
 
 // set puts other instances in the place of those before.
@@ -122,7 +128,7 @@ func (r *roles) set(instances []config.VRRP) {
 
 // configure starts, changes and stops routers. The caller holds mu.
 func (r *roles) configure() {
-	groups := groups(r.instances, r.drained)
+	groups := groups(r.instances, r.drained || r.late)
 	if len(groups) > 0 {
 		// Two more than there are processors: however many are busy with a large table,
 		// the system then still shares the machine fairly with the routers, and with
@@ -154,6 +160,9 @@ func (r *roles) configure() {
 }
 
 func (r *roles) run(instances []vrrp.Instance) (*member, error) {
+	for i := range instances {
+		instances[i].Resume = r.resumed.holds(instances[i].Name, instances[i].Interval)
+	}
 	router, err := vrrp.NewRouter(instances, r.changed.Ring)
 	if err != nil {
 		return nil, err
@@ -227,6 +236,7 @@ func (r *roles) report(e vrrp.Event) {
 	if e.Source.IsValid() {
 		args = append(args, "source", e.Source)
 	}
+	r.note(e)
 	if told, ok := noticeOf(e, r.instance(e.Instance).Priority); ok {
 		r.tell(told)
 	}
@@ -298,14 +308,14 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	return nil
 }
 
-// lastResort is the priority of a drained director: it is active only where nobody
-// else lives.
+// lastResort is the priority of a director that is drained or late: it is active
+// only where nobody else lives.
 const lastResort = 1
 
 // priority is the one in force: the configured one, changed by what is tracked.
-func priority(v config.VRRP, change int, drained bool) uint8 {
+func priority(v config.VRRP, change int, last bool) uint8 {
 	switch {
-	case drained:
+	case last:
 		return lastResort
 	case v.Priority == vrrp.Owner:
 		return vrrp.Owner
@@ -322,7 +332,7 @@ func names(instances []vrrp.Instance) []string {
 }
 
 // groups are the instances that move together, by the group's name or their own.
-func groups(all []config.VRRP, drained bool) map[string][]vrrp.Instance {
+func groups(all []config.VRRP, last bool) map[string][]vrrp.Instance {
 	var vips []netip.Addr
 	for _, v := range all {
 		for _, a := range v.VIPs {
@@ -336,20 +346,20 @@ func groups(all []config.VRRP, drained bool) map[string][]vrrp.Instance {
 			key = "instance " + v.Name
 		}
 		if !v.External {
-			groups[key] = append(groups[key], instance(v, vips, drained))
+			groups[key] = append(groups[key], instance(v, vips, last))
 		}
 	}
 	return groups
 }
 
-func instance(v config.VRRP, vips []netip.Addr, drained bool) vrrp.Instance {
+func instance(v config.VRRP, vips []netip.Addr, last bool) vrrp.Instance {
 	i := vrrp.Instance{
 		Name:   v.Name,
 		Family: v.Family,
 		Settings: vrrp.Settings{
 			Version:      vrrp.Version(v.Version),
 			VRID:         v.ID,
-			Priority:     priority(v, 0, drained),
+			Priority:     priority(v, 0, last),
 			Interval:     v.Interval,
 			Preempt:      v.Preempt,
 			PreemptDelay: v.PreemptDelay,

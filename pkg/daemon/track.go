@@ -20,7 +20,7 @@ type tracking struct {
 // the fault of each follow. The caller holds mu.
 func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 	ctx, stop := context.WithCancel(context.Background())
-	t, drained := &tracking{stop: stop}, r.drained
+	t, last := &tracking{stop: stop}, r.drained || r.late
 	for _, v := range instances {
 		if !slices.Contains(router.names, v.Name) {
 			continue
@@ -40,7 +40,7 @@ func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why, "repair", s.Repair)
 					states[i] = s
 					if e, known := track.Sum(v.Track, states); known {
-						router.SetPriority(v.Name, priority(v, e.Change, drained))
+						router.SetPriority(v.Name, priority(v, e.Change, last))
 						router.SetFault(v.Name, e.Fault)
 					}
 				})
@@ -60,11 +60,10 @@ func (d *Director) quorum(name string) error {
 	d.mu.Lock()
 	c := d.force.config
 	d.mu.Unlock()
-	d.judge.mu.Lock()
-	defer d.judge.mu.Unlock()
+	verdict := d.judge.judged()
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
-			if v.Name == name && d.judge.verdict.Services[key].Lost {
+			if v.Name == name && verdict.Services[key].Lost {
 				return fmt.Errorf("virtual service %s has lost its quorum", key)
 			}
 		}

@@ -62,6 +62,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	host := Host{Addresses: carriers}
 	s.Detours = detours(in.Asks, host)
 	s.Sysctls = sysctls(c, Host{Addresses: lasting(c, carriers)}, len(s.Detours) > 0)
+	s.Silent = Silent(c, in.Host.Addresses)
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // ServerKey identifies a real server behind one key of a virtual service.
@@ -59,6 +60,7 @@ const stepTime = 500 * time.Millisecond
 // judge collects a verdict.
 type judge struct {
 	Input
+	words   override.Index
 	verdict Verdict
 }
 
@@ -69,7 +71,7 @@ type judge struct {
 // that the kernel does not have waits. So a restart changes nothing, and no new
 // server gets traffic before its first success.
 func Judge(c *config.Config, in Input) Verdict {
-	j := &judge{Input: in, verdict: Verdict{
+	j := &judge{Input: in, words: in.Overrides.Index(), verdict: Verdict{
 		Servers:  map[ServerKey]Server{},
 		Services: map[lvs.ServiceKey]Service{},
 	}}
@@ -87,7 +89,7 @@ func (j *judge) service(v config.Virtual, key lvs.ServiceKey) {
 	words := make([]word, len(v.Real))
 	count := tally{}
 	for i, r := range v.Real {
-		words[i] = wordOn(j.Overrides, v, r)
+		words[i] = wordOn(j.words, v, r)
 		judged[i].Server = j.health(ServerKey{key, r.Server(key).Key}, r)
 		judged[i].Drained = words[i].drains()
 		count.add(r, judged[i])

@@ -16,7 +16,7 @@ type word struct {
 	said bool
 }
 
-func wordOn(all override.Set, v config.Virtual, r config.Real) word {
+func wordOn(all override.Index, v config.Virtual, r config.Real) word {
 	o, said := all.On(v.Name, r.Name, r.Address)
 	return word{o, said}
 }

@@ -106,7 +106,7 @@ func holds(t *testing.T, v config.Virtual, real config.Real, in desired.Input, v
 	id := desired.ServerKey{Service: v.Keys[0], Server: real.Server(v.Keys[0]).Key}
 	s, service := verdict.Servers[id], verdict.Services[v.Keys[0]]
 	known := slices.ContainsFunc(in.Known[v.Keys[0]].Servers, func(k lvs.Server) bool { return k.Key == id.Server })
-	o, overridden := in.Overrides.On(v.Name, real.Name, real.Address)
+	o, overridden := in.Overrides.Index().On(v.Name, real.Name, real.Address)
 	removed := overridden && !o.Removed.IsZero()
 	switch {
 	case overridden && s.Weight > max(o.Weight, kernelWeight(in, id)):

@@ -32,7 +32,8 @@ func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 		}
 		connections(p, v)
 	}
-	syncing(p, c.Sync)
+	syncing(p, c.Sync, Silent(c, host.Addresses))
+	hiding(p, BothOf(c, host.Addresses))
 	virtualMAC(p, c)
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())

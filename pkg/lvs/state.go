@@ -22,6 +22,7 @@ type State struct {
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
+	Silent    bool // wanted: IPVS forwards nothing while there is a backup daemon
 }
 
 // VirtualLink is an interface with a hardware address of its own beside the one of

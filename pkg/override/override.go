@@ -140,14 +140,37 @@ func (s Set) Get(t Target) (Override, bool) {
 	return s[i], true
 }
 
+// Index finds the override of a real server without a look at all of them: a director
+// may have thousands of servers.
+type Index struct {
+	one   map[Target]Override
+	every map[string]Override // by name or address
+}
+
+// Index makes the index of a set.
+func (s Set) Index() Index {
+	i := Index{one: map[Target]Override{}, every: map[string]Override{}}
+	for _, o := range s {
+		switch o.Target.Scope {
+		case OneServer:
+			i.one[o.Target] = o
+		case EveryServer:
+			i.every[o.Target.Server] = o
+		}
+	}
+	return i
+}
+
 // On gives the override that decides about a real server. Of several a drain wins,
 // so that nobody brings back by a weight what somebody else took out; then the one
 // about this server alone.
-func (s Set) On(virtual, server string, address netip.Addr) (Override, bool) {
-	var best Override
-	found := false
-	for _, o := range s {
-		if o.Target.Covers(virtual, server, address) && (!found || o.decides(best)) {
+func (i Index) On(virtual, server string, address netip.Addr) (Override, bool) {
+	best, found := i.one[Of(virtual, server)]
+	if len(i.every) == 0 {
+		return best, found
+	}
+	for _, name := range []string{server, address.String()} {
+		if o, ok := i.every[name]; ok && (!found || o.decides(best)) {
 			best, found = o, true
 		}
 	}

@@ -1,6 +1,7 @@
 package override
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -45,7 +46,7 @@ func TestOn(t *testing.T) {
 			for _, o := range test.set {
 				set = set.With(o)
 			}
-			got, ok := set.On("web", "web1", address)
+			got, ok := set.Index().On("web", "web1", address)
 			if ok != (test.want != "") || ok && got.Target.String() != test.want {
 				t.Errorf("got %s, %t, want %q", got.Target, ok, test.want)
 			}
@@ -84,6 +85,48 @@ func TestVerb(t *testing.T) {
 	} {
 		if got := o.Verb(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Whatever can be read as a target is written as it was.
+func FuzzParseTarget(f *testing.F) {
+	for _, text := range []string{"web/web1", "*/10.0.0.1", "director", "a/b/c", "*/", "/"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if target, err := ParseTarget(text); err == nil && target.String() != text {
+			t.Errorf("%q became %q", text, target)
+		}
+	})
+}
+
+// The index says what a look at every override does.
+func TestIndex(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	names, addresses := []string{"a", "b", "c"}, []string{"10.0.0.1", "10.0.0.2"}
+	for range 2000 {
+		var set Set
+		for range r.IntN(5) {
+			o := Override{Target: Of(names[r.IntN(3)], names[r.IntN(3)]), Weight: r.Int32N(2)}
+			if r.IntN(2) == 0 {
+				o.Target = Everywhere(append(names, addresses...)[r.IntN(5)])
+			}
+			if o.Weight == 0 && r.IntN(2) == 0 {
+				o.Removed = time.Unix(1, 0)
+			}
+			set = set.With(o)
+		}
+		virtual, server, address := names[r.IntN(3)], names[r.IntN(3)], netip.MustParseAddr(addresses[r.IntN(2)])
+		var want Override
+		found := false
+		for _, o := range set {
+			if o.Target.Covers(virtual, server, address) && (!found || o.decides(want)) {
+				want, found = o, true
+			}
+		}
+		if got, ok := set.Index().On(virtual, server, address); ok != found || got != want {
+			t.Fatalf("%s/%s %s in %v: got %v, want %v", virtual, server, address, set, got, want)
 		}
 	}
 }

@@ -25,7 +25,8 @@ import (
 type Desire func(observed lvs.State) lvs.State
 
 // Goal is what the rounds lead to. Addresses is the part of Desire that Readdress
-// needs; nil gives up Readdress.
+// needs, with the sync daemons if IPVS is to be silent while one is a backup; nil
+// gives up Readdress.
 type Goal struct {
 	Desire    Desire
 	Addresses func(addresses map[lvs.AddressKey]lvs.Address) lvs.State

@@ -466,6 +466,53 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// Where the backup daemon silences IPVS, a change of role moves the daemons too, and
+// IPVS speaks before the VIP comes.
+func TestReaddressMovesDaemons(t *testing.T) {
+	m := newMachine(t)
+	state := func(role lvs.SyncRole) lvs.State {
+		s := everything(server("10.0.0.2:80", 1))
+		s.Silent, s.Daemons = true, map[lvs.SyncRole]lvs.SyncDaemon{role: {Role: role, Interface: "eth0"}}
+		if role == lvs.SyncBackup {
+			s.Addresses, s.Absent = nil, map[lvs.AddressKey]bool{vip: true}
+		}
+		return s
+	}
+	m.want = state(lvs.SyncBackup)
+	goal := m.goal()
+	goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State {
+		return lvs.State{Addresses: m.want.Addresses, Absent: m.want.Absent, Daemons: m.want.Daemons, Silent: true}
+	}
+	m.Aim(goal)
+	m.ok()
+	for _, tt := range []struct {
+		role lvs.SyncRole
+		want []string
+	}{
+		{lvs.SyncMaster, []string{
+			"stop backup sync daemon 0 on eth0", "add address 192.0.2.1/32 on eth0", "start master sync daemon 0 on eth0 to 224.0.0.81:8848",
+		}},
+		{lvs.SyncBackup, []string{
+			"delete address 192.0.2.1/32 on eth0", "start backup sync daemon 0 on eth0 to 224.0.0.81:8848", "stop master sync daemon 0 on eth0",
+		}},
+	} {
+		m.want = state(tt.role)
+		before := len(m.log.String())
+		m.Readdress(t.Context())
+		var ops []string
+		for line := range strings.Lines(m.log.String()[before:]) {
+			_, op, _ := strings.Cut(line, "msg=changed op=\"")
+			ops = append(ops, strings.TrimSuffix(op, "\"\n"))
+		}
+		if diff := cmp.Diff(tt.want, ops); diff != "" {
+			t.Errorf("operations (-want +got):\n%s", diff)
+		}
+		if r := m.ok(); len(r.Results) != 0 || r.Drift() != 0 {
+			t.Errorf("a round still finds %q", texts(r))
+		}
+	}
+}
+
 // A change of role does not wait for a round, adds addresses only where the
 // services are complete, and a round that began before does not undo it.
 func TestReaddress(t *testing.T) {

@@ -38,7 +38,7 @@ func About(c *config.Config, t override.Target) bool {
 
 // overrideOn is the one that decides about a real server. A fallback has none: it
 // serves when nobody else does.
-func overrideOn(all override.Set, v config.Virtual, r config.Real, fallback bool) *override.Override {
+func overrideOn(all override.Index, v config.Virtual, r config.Real, fallback bool) *override.Override {
 	o, found := all.On(v.Name, r.Name, r.Address)
 	if !found || fallback {
 		return nil

@@ -125,8 +125,8 @@ func (c *Connector) ask(f func()) {
 func (c *Connector) Run(ctx context.Context) {
 	defer c.close()
 	defer context.AfterFunc(ctx, func() { c.ask(func() {}) })()
-	for ctx.Err() == nil {
-		c.obey()
+	// The context is looked at after the inbox is empty: its end fills the inbox.
+	for c.obey(); ctx.Err() == nil; c.obey() {
 		c.start(time.Now())
 		c.wait()
 	}

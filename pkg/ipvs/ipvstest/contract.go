@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ import (
 // have in common.
 type Table interface {
 	Services() ([]lvs.Service, error)
-	Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+	Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error)
 	Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	Apply(context.Context, []lvs.Change) []error
 	Timeouts() (lvs.Timeouts, error)
@@ -201,9 +202,12 @@ func stats(t *testing.T, table Table) {
 		services[i].Settings = plain
 	}
 	apply(t, table, Adds(services))
-	got, err := table.Stats()
+	all, got, err := table.Read()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if alone, err := table.Services(); err != nil || !reflect.DeepEqual(all, alone) {
+		t.Errorf("with statistics: %v, without: %v, %v", all, alone, err)
 	}
 	for _, s := range services {
 		stats, ok := got[s.Key]
