@@ -22,6 +22,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/metrics"
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -49,6 +50,7 @@ type Director struct {
 	judge      *judge
 	roles      *roles
 	notifier   *notify.Notifier
+	metrics    *metrics.Metrics
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
@@ -130,7 +132,9 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
 	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
-	r.OnRound(d.tellRound)
+	d.metrics = metrics.New(o.Version, d.sample)
+	j.checker.OnProbe(d.metrics.Probe)
+	r.OnRound(d.roundDone)
 	j.tell = d.notifier.Tell
 	return d
 }

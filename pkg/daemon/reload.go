@@ -52,6 +52,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	if err == nil {
 		a, err = newAim(c, d.view.source)
 	}
+	d.metrics.Reload(err == nil)
 	d.tellReload(err)
 	if err != nil {
 		d.refuse(err)

@@ -34,6 +34,7 @@ type roles struct {
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
+	changes   map[string]uint64 // of the state of each instance, since the start
 }
 
 // announcer tells the neighbours where an address is.
@@ -58,6 +59,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
+		changes:   map[string]uint64{},
 	}
 }
 
@@ -221,6 +223,7 @@ func (r *roles) report(e vrrp.Event) {
 	level, text := slog.LevelWarn, "VRRP warning"
 	args := []any{"vrrp", e.Instance}
 	if e.Kind == vrrp.Changed {
+		r.count(e.Instance)
 		level, text = slog.LevelInfo, "VRRP state"
 		args = append(args, "from", e.Old, "to", e.State)
 	} else {
@@ -233,6 +236,13 @@ func (r *roles) report(e vrrp.Event) {
 		r.tell(told)
 	}
 	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
+}
+
+// count counts a change of an instance's state.
+func (r *roles) count(instance string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes[instance]++
 }
 
 // announcements are when a new active director tells the neighbours again, after
@@ -341,6 +351,9 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	found := false
 	for _, v := range r.instances {
 		if v.External && (name == "" || name == v.Name) {
+			if r.external[v.Name] != role {
+				r.changes[v.Name]++
+			}
 			r.external[v.Name], found = role, true
 			r.log.Info("VRRP role decided elsewhere", "vrrp", v.Name, "role", role)
 		}
@@ -416,7 +429,7 @@ func (r *roles) status() map[string]status.Election {
 	defer r.mu.Unlock()
 	all := map[string]status.Election{}
 	for name, role := range roles {
-		all[name] = status.Election{Role: role, State: role.String()}
+		all[name] = status.Election{Role: role, State: role.String(), Transitions: r.changes[name]}
 	}
 	for _, router := range r.routers {
 		for i, s := range router.Statuses() {
@@ -432,6 +445,8 @@ func (r *roles) status() map[string]status.Election {
 				Received: s.Heard,
 				Refused:  map[string]uint64{},
 				Late:     router.Late().Seconds(),
+
+				Transitions: r.changes[s.Name],
 			}
 			e.PeerPriority = s.Peer.Priority
 			for reason, n := range router.Refused(i) {

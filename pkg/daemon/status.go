@@ -23,8 +23,14 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		return status.Status{}, err
 	}
 	s.SetElections(d.roles.status())
+	s.Daemon = d.daemonStatus(f)
+	return s, nil
+}
+
+// daemonStatus is what the daemon knows of itself.
+func (d *Director) daemonStatus(f force) *status.Daemon {
 	drift := d.reconciler.Drift()
-	s.Daemon = &status.Daemon{
+	s := &status.Daemon{
 		PID:     os.Getpid(),
 		Started: d.started,
 		Files:   f.config.Files,
@@ -34,10 +40,10 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		Drift:   status.Drift(drift),
 	}
 	if last := d.reconciler.Last(); last != nil {
-		s.Daemon.Checked, s.Daemon.Round = last.Start, last.Took.Seconds()
-		s.Daemon.InStep, s.Daemon.Errors = last.OK(), problems(last)
+		s.Checked, s.Round = last.Start, last.Took.Seconds()
+		s.InStep, s.Errors = last.OK(), problems(last)
 	}
-	return s, nil
+	return s
 }
 
 // view is what a status reads of the kernel.
@@ -45,6 +51,7 @@ type view struct {
 	services interface {
 		Services() ([]lvs.Service, error)
 		Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+		Daemons() ([]lvs.SyncDaemon, error)
 	}
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)

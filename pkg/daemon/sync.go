@@ -21,5 +21,7 @@ func (d *Director) PushConnections(ctx context.Context) (int, error) {
 	if !ok {
 		return 0, errors.New("push connections: this director is a standby, ask the active one")
 	}
-	return ipvs.Push(ctx, master)
+	n, err := ipvs.Push(ctx, master)
+	d.metrics.Pushed(n)
+	return n, err
 }

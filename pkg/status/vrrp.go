@@ -32,6 +32,7 @@ type Election struct {
 	Received     uint64            `json:"received"`      // adverts that were believed
 	Refused      map[string]uint64 `json:"refused"`       // and others, by reason
 	Late         float64           `json:"late_seconds"`  // longest delay of a timer of ours
+	Transitions  uint64            `json:"transitions"`   // changes of the state
 }
 
 // SetElections adds what the daemon knows.
