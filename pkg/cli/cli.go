@@ -85,7 +85,7 @@ func newRoot(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
-		newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
+		newNagios(p), newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
 }
@@ -119,4 +119,5 @@ const exitCodes = `Exit codes of lvsd:
   1  an error, told on standard error; nothing was changed unless it says so;
      for realserver status: this host is not ready
   2  plan only: something would change
+nagios has those of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 `

@@ -123,7 +123,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, answer any) 
 		}
 		return nil
 	case http.StatusForbidden:
-		return errors.New("only root and the user that it runs as may")
+		return fmt.Errorf("%w: only root and the user that it runs as may", fs.ErrPermission)
 	}
 	var f failure
 	if err := body.Decode(&f); err != nil || f.Error == "" {
@@ -151,7 +151,7 @@ func (c *Client) explain(err error) error {
 		}
 		return fmt.Errorf("%w: nothing listens there", ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("permission denied: only root and the user that it runs as may")
+		return fmt.Errorf("%w: only root and the user that it runs as may", fs.ErrPermission)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("it ended without an answer")
 	case len(c.path) > maxPath:

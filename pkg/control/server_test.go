@@ -111,7 +111,7 @@ func TestAnotherUserIsRefused(t *testing.T) {
 		t.Errorf("by the socket's mode: got %q, want %q", got, want)
 	}
 	must(t, os.Chmod(path, 0o666))
-	if got, want := ask(nobody), prefix[1:]+"only root and the user that it runs as may"; got != want {
+	if got, want := ask(nobody), prefix[1:]+"permission denied: only root and the user that it runs as may"; got != want {
 		t.Errorf("by the kernel's word: got %q, want %q", got, want)
 	}
 	if got := ask(0); got != "lb1 <nil>" {

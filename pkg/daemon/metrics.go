@@ -16,9 +16,6 @@ func (d *Director) sample(ctx context.Context) (metrics.Sample, error) {
 	d.mu.Unlock()
 	s := metrics.Sample{Receivers: d.notifier.Status()}
 	now, err := d.Status(ctx)
-	if err == nil {
-		s.Daemons, err = d.view.services.Daemons()
-	}
 	if err != nil {
 		s.Status = status.Status{Director: f.config.Director.Name, Daemon: d.daemonStatus(f)}
 		return s, err

@@ -18,7 +18,9 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
 	f := d.force
 	d.mu.Unlock()
-	s, err := d.view.status(f.config, d.options.Version, d.judge.observed(f.aim))
+	o := d.judge.observed(f.aim)
+	o.Roles = d.roles.current()
+	s, err := d.view.status(f.config, d.options.Version, o)
 	if err != nil {
 		return status.Status{}, err
 	}
@@ -84,7 +86,11 @@ func (v view) status(c *config.Config, version string, o status.Observed) (statu
 	if err != nil {
 		return status.Status{}, err
 	}
-	o.Services, o.Stats, o.Addresses = services, stats, addresses
+	daemons, err := v.services.Daemons()
+	if err != nil {
+		return status.Status{}, err
+	}
+	o.Services, o.Stats, o.Addresses, o.Daemons = services, stats, addresses, daemons
 	s := status.Build(c, o)
 	s.Version, s.Time = version, time.Now()
 	return s, nil

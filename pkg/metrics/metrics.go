@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -36,7 +35,6 @@ const (
 type Sample struct {
 	Status    status.Status
 	Receivers []notify.Status
-	Daemons   []lvs.SyncDaemon // that the kernel has
 }
 
 // Source gives samples. With an error, because the kernel could not be read, the

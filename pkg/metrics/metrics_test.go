@@ -41,6 +41,7 @@ func sample(services, servers int) Sample {
 				InStep: true, Drift: status.Drift{Repaired: 3},
 			},
 			VIPs: []status.VIP{{Address: netip.MustParsePrefix("192.0.2.9/32"), Interface: "eth0", Present: true}},
+			Sync: []status.Sync{{Role: lvs.SyncMaster, Interface: "eth1", ID: 51, Wanted: true, Running: true}},
 			VRRP: []status.VRRP{{
 				Name: "front", Interface: "eth0", ID: 51,
 				Election: status.Election{
@@ -51,7 +52,6 @@ func sample(services, servers int) Sample {
 			}},
 		},
 		Receivers: []notify.Status{{Name: "ops", Sent: 4, Failed: 3, Lost: 2, Waiting: 1}},
-		Daemons:   []lvs.SyncDaemon{{Role: lvs.SyncMaster, Interface: "eth1", ID: 51}},
 	}
 	for i := range services {
 		s.Status.Services = append(s.Status.Services, service(i, servers))
@@ -196,7 +196,7 @@ func TestScrape(t *testing.T) {
 		`lvsd_config_reloads_total{result="failed"} 1`,
 		`lvsd_check_duration_seconds_count{result="ok",type="http"} 1`,
 		`lvsd_reconcile_operations_total{result="ok"} 2`,
-		`lvsd_sync_daemon_running{interface="eth1",role="master"} 1`,
+		`lvsd_sync_daemon_running{id="51",interface="eth1",role="master"} 1`,
 		`lvsd_scrape_kernel_read_success 1`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {

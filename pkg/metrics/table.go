@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strconv"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -88,6 +89,15 @@ func one(name string, kind dto.MetricType, help string, value func(*status.Daemo
 	}}
 }
 
+// syncing is a metric with one series for each sync daemon.
+func syncing(name, help string, is func(status.Sync) bool) family {
+	return family{name, gauge, help, func(s *scrape, add add) {
+		for _, d := range s.Status.Sync {
+			add(boolean(is(d)), labels("id", strconv.Itoa(int(d.ID)), "interface", d.Interface, "role", d.Role.String()))
+		}
+	}}
+}
+
 var daemonTable = []family{
 	{"lvsd_scrape_kernel_read_success", gauge, "1 if the kernel could be read for this scrape; else there are no metrics of services, servers and VRRP.",
 		func(s *scrape, add add) { add(boolean(s.read), nil) }},
@@ -109,12 +119,10 @@ var daemonTable = []family{
 		}},
 	one("lvsd_drift_repaired_total", counter, "What others had changed in the kernel and lvsd put right.",
 		func(d *status.Daemon) float64 { return float64(d.Drift.Repaired) }),
-	{"lvsd_sync_daemon_running", gauge, "1 for each sync daemon of the kernel, by role (master, backup) and interface.",
-		func(s *scrape, add add) {
-			for _, d := range s.Daemons {
-				add(1, labels("interface", d.Interface, "role", d.Role.String()))
-			}
-		}},
+	syncing("lvsd_sync_daemon_running", "1 if the kernel has the sync daemon, by role (master sends connections, backup receives them).",
+		func(d status.Sync) bool { return d.Running }),
+	syncing("lvsd_sync_daemon_wanted", "1 if the configuration and the director's role want the sync daemon.",
+		func(d status.Sync) bool { return d.Wanted }),
 	{"lvsd_vip_present", gauge, "1 if an address of [vip] is on its interface.",
 		func(s *scrape, add add) {
 			for _, v := range s.Status.VIPs {

@@ -27,6 +27,7 @@ type Status struct {
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
+	Sync     []Sync    `json:"sync"`     // the kernel's sync daemons, and those that should be there
 	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
 }
 
@@ -111,8 +112,10 @@ type Observed struct {
 	Services  []lvs.Service
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
-	Health    desired.Health  // zero where no daemon runs
-	Verdict   desired.Verdict // zero where no daemon runs
+	Daemons   []lvs.SyncDaemon
+	Roles     map[string]lvs.Role // in the VRRP instances; nil where no daemon runs
+	Health    desired.Health      // zero where no daemon runs
+	Verdict   desired.Verdict     // zero where no daemon runs
 }
 
 // Build lays configuration and kernel side by side: first the services of the
@@ -128,6 +131,7 @@ func Build(c *config.Config, o Observed) Status {
 		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
+		Sync:     syncs(c, o),
 		Warnings: Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
