@@ -166,6 +166,9 @@ func render(cfg *Config) string {
 	for _, r := range cfg.Notify {
 		fmt.Fprintf(&b, "notify %s\n  %s\n", r.Name, asJSON(r))
 	}
+	if cfg.HTTP != nil {
+		fmt.Fprintf(&b, "http %s %s\n", cfg.HTTP.Listen, cfg.HTTP.WebConfig)
+	}
 	for _, f := range cfg.Files {
 		fmt.Fprintf(&b, "file %s\n", f)
 	}

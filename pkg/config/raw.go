@@ -16,6 +16,7 @@ type rawFile struct {
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
+	HTTP     rawHTTP                            `toml:"http"`
 }
 
 func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") }
