@@ -36,7 +36,7 @@ build: ## the program, as build/lvsd
 	CGO_ENABLED=0 $(GO) build -trimpath -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
-test: DEPS += servers monitoring
+test: DEPS += servers monitoring browser
 test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \

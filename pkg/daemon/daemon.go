@@ -26,6 +26,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/reconcile"
+	page "github.com/lvsd/lvsd/pkg/web"
 )
 
 // Options are what the command line says.
@@ -51,6 +52,8 @@ type Director struct {
 	roles      *roles
 	notifier   *notify.Notifier
 	metrics    *metrics.Metrics
+	web        *page.Server
+	recent     recent
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
@@ -131,11 +134,13 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
 	}
-	roles.quorum, roles.tell = d.quorum, d.notifier.Tell
+	roles.quorum, roles.tell = d.quorum, d.tell
 	d.metrics = metrics.New(o.Version, d.sample)
+	d.web = page.New(d, d.metrics.Handler(), o.Log)
+	d.web.Set(a.config.HTTP)
 	j.checker.OnProbe(d.metrics.Probe)
 	r.OnRound(d.roundDone)
-	j.tell = d.notifier.Tell
+	j.tell = d.tell
 	return d
 }
 
@@ -170,6 +175,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
 	tasks.Go(func() error { return server.Run(ctx) })
+	tasks.Go(func() error { return d.web.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })

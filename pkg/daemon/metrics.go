@@ -24,9 +24,10 @@ func (d *Director) sample(ctx context.Context) (metrics.Sample, error) {
 	return s, nil
 }
 
-// roundDone counts a round and tells of it.
+// roundDone counts a round and tells of it, also those who watch the page.
 func (d *Director) roundDone(round reconcile.Round) {
 	failed := round.Failed()
 	d.metrics.Round(round.Took, round.OK(), len(round.Results)-failed, failed)
 	d.tellRound(round)
+	d.web.Kick()
 }

@@ -64,6 +64,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
+	d.web.Set(c.HTTP)
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 

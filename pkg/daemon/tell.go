@@ -20,12 +20,12 @@ const told = 10
 // configured.
 func (d *Director) tellRound(round reconcile.Round) {
 	if drift := repaired(round); len(drift) > 0 {
-		d.notifier.Tell(notice.Event{Kind: notice.Drift, Time: round.Start, Cause: list(drift)})
+		d.tell(notice.Event{Kind: notice.Drift, Time: round.Start, Cause: list(drift)})
 	}
 	if round.OK() {
-		d.notifier.Tell(notice.Event{Kind: notice.KernelOK})
+		d.tell(notice.Event{Kind: notice.KernelOK})
 	} else if !d.inError {
-		d.notifier.Tell(notice.Event{Kind: notice.KernelError, Cause: list(problems(&round))})
+		d.tell(notice.Event{Kind: notice.KernelError, Cause: list(problems(&round))})
 	}
 	d.inError = !round.OK()
 }
@@ -56,10 +56,10 @@ func list(texts []string) string {
 // was.
 func (d *Director) tellReload(err error) {
 	if err != nil {
-		d.notifier.Tell(notice.Event{Kind: notice.ReloadRefused, Cause: err.Error()})
+		d.tell(notice.Event{Kind: notice.ReloadRefused, Cause: err.Error()})
 		return
 	}
-	d.notifier.Tell(notice.Event{Kind: notice.ReloadTaken})
+	d.tell(notice.Event{Kind: notice.ReloadTaken})
 }
 
 // updateNotifier gives the notifier a new configuration.

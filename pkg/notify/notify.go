@@ -35,9 +35,10 @@ func New(director string, list []config.Receiver, log *slog.Logger) *Notifier {
 	return n
 }
 
-// Tell takes an event. It never waits for a receiver: one whose queue is full
-// loses its oldest event and is told later how many there were.
-func (n *Notifier) Tell(e notice.Event) {
+// Tell takes an event, and tells whether it is news: what is known already, and the
+// end of a problem that never was, is not. It never waits for a receiver: one whose
+// queue is full loses its oldest event and is told later how many there were.
+func (n *Notifier) Tell(e notice.Event) (news bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.Time.IsZero() {
@@ -45,11 +46,12 @@ func (n *Notifier) Tell(e notice.Event) {
 	}
 	e.Director = n.director
 	if !n.problems.news(&e) {
-		return
+		return false
 	}
 	for _, r := range n.receivers {
 		r.offer(e)
 	}
+	return true
 }
 
 // Update makes these the receivers. One that was there keeps what is waiting for
