@@ -50,7 +50,7 @@ func TestExamples(t *testing.T) {
 
 // Every folder of examples is tested.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := []string{"ultramonkey"} // by TestUltraMonkey
+	tested := []string{"monitoring", "ultramonkey"} // by package metrics, and by TestUltraMonkey
 	var found []string
 	for _, e := range examples {
 		if e.variant == "" {

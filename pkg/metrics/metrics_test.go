@@ -119,7 +119,7 @@ const heading = `# Metrics
 
 What ` + "`/metrics`" + ` of a director shows to Prometheus, if the configuration has a table ` + "`[http]`" + `. Counters of IPVS are read from the kernel at each scrape, with 64 bits;
 they begin anew when a service or a server is removed from the kernel and added again. Beside these there are the usual ` + "`go_*`" + ` and ` + "`process_*`" + `.
-The labels ` + "`virtual`, `real`, `instance` and `receiver`" + ` are names of the configuration (empty for what only the kernel has), ` + "`service` and `address`" + ` are
+The labels ` + "`virtual`, `real`, `vrrp` and `receiver`" + ` are names of the configuration (empty for what only the kernel has), ` + "`service` and `address`" + ` are
 what the kernel knows it by. [examples/monitoring](../examples/monitoring) has alert rules and a dashboard.
 
 | metric | type | labels | what it says |
@@ -190,9 +190,9 @@ func TestScrape(t *testing.T) {
 		`lvsd_server_connections_total{address="10.0.0.0:80",real="web0",service="tcp 192.0.0.0:80",virtual="web0"} 8.589934592e+09`,
 		`lvsd_server_up{address="10.0.0.0:80",real="web0",service="tcp 192.0.0.0:80",virtual="web0"} 1`,
 		`lvsd_service_incoming_bytes_total{service="tcp 192.0.0.0:80",virtual="web0"} 4`,
-		`lvsd_vrrp_role{instance="front",role="active"} 1`,
-		`lvsd_vrrp_role{instance="front",role="standby"} 0`,
-		`lvsd_vrrp_adverts_refused_total{instance="front",reason="ttl"} 2`,
+		`lvsd_vrrp_role{role="active",vrrp="front"} 1`,
+		`lvsd_vrrp_role{role="standby",vrrp="front"} 0`,
+		`lvsd_vrrp_adverts_refused_total{reason="ttl",vrrp="front"} 2`,
 		`lvsd_config_reloads_total{result="failed"} 1`,
 		`lvsd_check_duration_seconds_count{result="ok",type="http"} 1`,
 		`lvsd_reconcile_operations_total{result="ok"} 2`,

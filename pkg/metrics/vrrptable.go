@@ -20,7 +20,7 @@ func instance(name string, kind dto.MetricType, help string, value func(status.V
 	return family{name, kind, help, func(s *scrape, add add) {
 		for _, v := range s.Status.VRRP {
 			if n, ok := value(v); ok {
-				add(n, labels("instance", v.Name))
+				add(n, labels("vrrp", v.Name))
 			}
 		}
 	}}
@@ -36,7 +36,7 @@ var vrrpTable = []family{
 		func(s *scrape, add add) {
 			for _, v := range s.Status.VRRP {
 				for _, r := range roles {
-					add(boolean(v.Role == r), labels("instance", v.Name, "role", r.String()))
+					add(boolean(v.Role == r), labels("role", r.String(), "vrrp", v.Name))
 				}
 			}
 		}},
@@ -54,7 +54,7 @@ var vrrpTable = []family{
 		func(s *scrape, add add) {
 			for _, v := range s.Status.VRRP {
 				for _, reason := range slices.Sorted(maps.Keys(v.Refused)) {
-					add(float64(v.Refused[reason]), labels("instance", v.Name, "reason", reason))
+					add(float64(v.Refused[reason]), labels("reason", reason, "vrrp", v.Name))
 				}
 			}
 		}},
@@ -66,7 +66,7 @@ var vrrpTable = []family{
 		func(s *scrape, add add) {
 			for _, v := range s.Status.VRRP {
 				for _, a := range v.VIPs {
-					add(boolean(a.Present), labels("address", a.Address.String(), "instance", v.Name, "interface", a.Interface))
+					add(boolean(a.Present), labels("address", a.Address.String(), "interface", a.Interface, "vrrp", v.Name))
 				}
 			}
 		}},

@@ -47,7 +47,7 @@ type screen struct {
 var screens = []screen{
 	{"desktop-light", 1280, 900, 1, false, "light"},
 	{"desktop-dark", 1280, 900, 1, false, "dark"},
-	{"phone-light", 390, 844, 2, true, "light"},
+	{"phone-light", 390, 1600, 1, true, "light"},
 	{"phone-dark", 390, 844, 2, true, "dark"},
 }
 
@@ -81,7 +81,7 @@ func TestLook(t *testing.T) {
 	}
 	for _, s := range screens {
 		var png []byte
-		if err := chromedp.Run(ctx, s.use(), chromedp.Sleep(300*time.Millisecond), chromedp.FullScreenshot(&png, 100)); err != nil {
+		if err := chromedp.Run(ctx, s.use(), chromedp.Sleep(300*time.Millisecond), chromedp.CaptureScreenshot(&png)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, s.name+".png"), png, 0o644); err != nil {
