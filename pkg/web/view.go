@@ -155,7 +155,7 @@ func stateOf(s status.Status, err error, recent []Change) (pageState, error) {
 	p := pageState{services: make(map[string]json.RawMessage, len(s.Services))}
 	var errs [2]error
 	p.head, errs[0] = json.Marshal(headOf(s, err))
-	p.changes, errs[1] = json.Marshal(recent)
+	p.changes, errs[1] = json.Marshal(append([]Change{}, recent...))
 	for _, e := range errs {
 		if e != nil {
 			return p, fmt.Errorf("write the page's data: %w", e)

@@ -4,6 +4,7 @@
 "use strict";
 
 const points = 90; // of a chart: seconds, more or less
+const few = 20; // the points for which a chart has room at least, and the services that are open at first
 const portion = 8; // ms of drawing in one go
 const state = { head: {}, order: [], services: new Map(), changes: [] };
 const cards = new Map(); // of services by id
@@ -106,10 +107,11 @@ function chart(label) {
 
 function plot(svg, values) {
   const most = Math.max(1, ...values);
-  const from = points - values.length;
-  const at = values.map((v, i) => `${from + i} ${(29 - (27 * v) / most).toFixed(1)}`);
+  const step = (points - 1) / (Math.max(values.length, few) - 1); // a young chart is drawn larger
+  const x = (i) => (points - 1 - (values.length - 1 - i) * step).toFixed(1);
+  const at = values.map((v, i) => `${x(i)} ${(29 - (27 * v) / most).toFixed(1)}`);
   svg.lastChild.setAttribute("d", at.length > 1 ? "M" + at.join("L") : "");
-  svg.firstChild.setAttribute("d", at.length > 1 ? `M${from} 30L${at.join("L")}L${points - 1} 30Z` : "");
+  svg.firstChild.setAttribute("d", at.length > 1 ? `M${x(0)} 30L${at.join("L")}L${points - 1} 30Z` : "");
 }
 
 function remember(id, ...values) {
@@ -121,7 +123,7 @@ function remember(id, ...values) {
   });
 }
 
-let sampled = 0;
+let sampled = -Infinity;
 
 // sample adds a point to every chart, once a second however many frames come.
 function sample() {
@@ -235,8 +237,8 @@ function problems() {
     if (!s) continue;
     const [grave, words] = verdictOf(s);
     if (grave !== "bad" && grave !== "warn") continue;
-    const who = s.servers.filter((r) => counts(r) && !serves(r)).slice(0, 5).map((r) => `${r.name} ${stateOf(r)[1]}`);
-    add(grave, `${titleOf(s)}: ${words}` + (who.length ? ` (${who.join(", ")})` : ""));
+    const who = s.servers.filter((r) => counts(r) && !serves(r)).slice(0, 5).map((r) => `${r.name} ${stateOf(r)[1]}` + (r.error ? `: ${r.error}` : ""));
+    add(grave, `${titleOf(s)}: ${words}` + (who.length ? ` (${who.join("; ")})` : ""));
   }
   for (const w of h.warnings || []) add("warn", w);
   return list.sort((a, b) => (a[0] === b[0] ? 0 : a[0] === "bad" ? -1 : 1));
@@ -389,13 +391,14 @@ function drawServers(c, servers) {
 // arrange puts the cards in order, without touching those that stand right.
 function arrange() {
   const list = $("list");
-  const few = state.order.length <= 12;
+  const open = state.order.length <= few;
   let at = list.firstChild;
   for (const id of state.order) {
     let c = cards.get(id);
     if (!c) {
       c = buildCard(id);
-      c.details.open = few;
+      c.details.open = open;
+      if (open) text($("open"), "Close all");
     }
     if (c.details === at) at = at.nextSibling;
     else list.insertBefore(c.details, at);
