@@ -324,10 +324,13 @@ function drawService(id) {
   const [grave, words] = verdictOf(s);
   c.grave = grave;
   name(c.details, "service " + grave);
-  if (!c.visible) return;
   text(c.title, titleOf(s));
   text(c.sub, (s.name ? s.id + " · " : "") + s.method);
   text(c.words, words);
+  // What is out of sight is drawn once, for those who do not see, and again when it
+  // comes into sight.
+  const drawn = c.details.open ? c.rows.length === s.servers.length : true;
+  if (!c.visible && drawn) return;
   drawCells(c, s.servers);
   rate(c.cps, short(s.cps, "/s"), "connections");
   rate(c.in, short(s.in, "B/s"), "in");
