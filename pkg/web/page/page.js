@@ -327,10 +327,10 @@ function drawService(id) {
   text(c.title, titleOf(s));
   text(c.sub, (s.name ? s.id + " · " : "") + s.method);
   text(c.words, words);
-  // What is out of sight is drawn once, for those who do not see, and again when it
-  // comes into sight.
+  // Of many services, those out of sight are drawn once, for those who do not see,
+  // and again when they come into sight.
   const drawn = c.details.open ? c.rows.length === s.servers.length : true;
-  if (!c.visible && drawn) return;
+  if (!c.visible && drawn && state.order.length > few) return;
   drawCells(c, s.servers);
   rate(c.cps, short(s.cps, "/s"), "connections");
   rate(c.in, short(s.in, "B/s"), "in");
