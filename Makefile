@@ -36,10 +36,10 @@ help: ## this list
 
 .PHONY: build
 build: ## the program, as build/lvsd
-	CGO_ENABLED=0 $(GO) build -trimpath -o build/lvsd ./cmd/lvsd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
-test: DEPS += servers monitoring browser
+test: DEPS += servers package monitoring browser
 test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
@@ -68,10 +68,23 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, in one kernel
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
 	@build/kernel -- build/bench -lvsd build/lvsd
+
+.PHONY: man
+man: ## the manual, in build/man
+	@$(GO) run ./hack/man -dir build/man -date "$$(date -u -d @$$(hack/package/epoch) +%F)" -version "$$(hack/package/version)"
+
+.PHONY: deb
+deb: ## Debian packages for amd64 and arm64, in build/
+	@hack/package/deb amd64 build
+	@hack/package/deb arm64 build
+
+.PHONY: release
+release: ## programs that anybody can build again to the byte, packages, bills of materials and checksums, in build/release
+	@hack/package/release build/release
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

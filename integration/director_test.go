@@ -54,7 +54,7 @@ func (d *director) socket() string { return filepath.Join(d.dir, "lvsd.sock") }
 
 func (d *director) write(config string) {
 	d.t.Helper()
-	head := fmt.Sprintf("[director]\nname = %q\nresync = \"1s\"\nstate_dir = %q\n", d.host.Name, d.dir)
+	head := fmt.Sprintf("[director]\nname = %q\nresync = \"1s\"\nstate_dir = %q\ndata_dir = %q\n", d.host.Name, d.dir, d.dir)
 	if i := strings.Index(config, "[director]\n"); i >= 0 {
 		config = strings.Replace(config, "[director]\n", "", 1)
 	} else {

@@ -50,7 +50,7 @@ func TestExamples(t *testing.T) {
 
 // Every folder of examples is tested.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := []string{"monitoring", "ultramonkey"} // by package metrics, and by TestUltraMonkey
+	tested := []string{"monitoring", "ultramonkey", "keepalived-pair", "nginx-pair", "two-boxes", "ultramonkey-pair"} // by tests of their own
 	var found []string
 	for _, e := range examples {
 		if e.variant == "" {
@@ -95,7 +95,7 @@ func testExample(t *testing.T, e example) {
 	if e.edit != nil {
 		text = e.edit(text)
 	}
-	text = strings.Replace(text, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\n", d.dir), 1)
+	text = strings.Replace(text, "[director]\n", fmt.Sprintf("[director]\nstate_dir = %q\ndata_dir = %q\n", d.dir, d.dir), 1)
 	labtest.NoError(t, os.WriteFile(d.config(), []byte(text), 0o600))
 	d.start()
 	expectAnswers(t, l.Host("client"), e)

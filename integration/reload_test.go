@@ -84,7 +84,7 @@ func TestBadReload(t *testing.T) {
 	before := d.table()
 	d.write(strings.Replace(webConfig(1), "wrr", "wr", 1))
 	_, err := control.Dial(d.socket()).Reload(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "director.toml:12:13") || !strings.Contains(err.Error(), "wrr") {
+	if err == nil || !strings.Contains(err.Error(), "director.toml:13:13") || !strings.Contains(err.Error(), "wrr") {
 		t.Errorf("reload: got %v, want an error at 12:13 that names wrr", err)
 	}
 	if diff := cmp.Diff(before, d.table()); diff != "" {

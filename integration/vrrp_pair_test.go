@@ -72,7 +72,7 @@ func newPairLab(t *testing.T) *lab.Lab {
 // plain writes a configuration whose resync time is the test's own.
 func (d *director) plain(config string) {
 	d.t.Helper()
-	head := fmt.Sprintf("[director]\nname = %q\nstate_dir = %q\n", d.host.Name, d.dir)
+	head := fmt.Sprintf("[director]\nname = %q\nstate_dir = %q\ndata_dir = %q\n", d.host.Name, d.dir, d.dir)
 	labtest.NoError(d.t, os.WriteFile(d.config(), []byte(strings.Replace(config, "[director]\n", head, 1)), 0o600))
 }
 

@@ -2,9 +2,12 @@ package integration
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,19 +69,24 @@ type wiring struct {
 	vips     string
 	method   string
 	real     string // the real servers' network
-	sync     string // interface of the sync daemon
+	vip      netip.Addr
+	sync     string // interface of the sync daemon, and more of its table
 	peer     [2]string
 }
 
 var wirings = []wiring{
 	{
-		name: "dr", topology: lab.Topology{Directors: 2}, vips: `"10.0.1.200/32"`, method: "dr", real: "10.0.1",
-		sync: "eth0", peer: [2]string{"10.0.1.32", "10.0.1.31"},
+		name: "dr", topology: lab.Topology{Directors: 2}, vips: `"10.0.1.200/32"`, method: "dr", real: "10.0.1.", vip: lab.VIP4,
+		sync: `"eth0"`, peer: [2]string{"10.0.1.32", "10.0.1.31"},
 	},
 	{
 		name: "nat", topology: lab.Topology{Directors: 2, BehindDirector: true},
 		vips:   `"10.0.1.200/32", { address = "10.0.2.254/24", interface = "eth1" }`,
-		method: "nat", real: "10.0.2", sync: "eth1", peer: [2]string{"10.0.2.32", "10.0.2.31"},
+		method: "nat", real: "10.0.2.", vip: lab.VIP4, sync: `"eth1"`, peer: [2]string{"10.0.2.32", "10.0.2.31"},
+	},
+	{
+		name: "ipv6", topology: lab.Topology{Directors: 2}, vips: `"fd00:1::200/128"`, method: "dr", real: "fd00:1::", vip: lab.VIP6,
+		sync: "\"eth0\"\ngroup = \"ff05::81\"", peer: [2]string{"fd00:1::32", "fd00:1::31"},
 	},
 }
 
@@ -93,17 +101,22 @@ priority = %d
 interval = "100ms"
 
 [sync]
-interface = %q
+interface = %s
 id = 51
 peers = [%q]
 
 [virtual.echo]
-vip = "%s:%d"
+vip = %q
 forwarding = %q
 scheduler = "rr"
-real.rs1 = "%s.101"
-real.rs2 = "%s.102"
-`, w.vips, 150-50*i, w.sync, w.peer[i], lab.VIP4, echoTCP, w.method, w.real, w.real)
+real.rs1 = %q
+real.rs2 = %q
+`, w.vips, 150-50*i, w.sync, w.peer[i], netip.AddrPortFrom(w.vip, echoTCP), w.method, w.realServer(101), w.realServer(102))
+}
+
+// realServer is the address of a real server with the port.
+func (w wiring) realServer(number int) string {
+	return netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprint(w.real, number)), echoTCP).String()
 }
 
 func (w wiring) build(t *testing.T) *lab.Lab {
@@ -112,7 +125,7 @@ func (w wiring) build(t *testing.T) *lab.Lab {
 	for _, name := range []string{"rs1", "rs2"} {
 		h := l.Host(name)
 		if w.method == "dr" {
-			labtest.NoError(t, h.TakeVIP(lab.VIP4))
+			labtest.NoError(t, h.TakeVIP(w.vip))
 		} else {
 			labtest.Run(t, h, "ip", "route", "replace", "default", "via", "10.0.2.254")
 		}
@@ -127,8 +140,10 @@ func TestConnectionsSurvive(t *testing.T) {
 	for _, w := range wirings {
 		t.Run(w.name, func(t *testing.T) {
 			l := w.build(t)
-			one := startPlain(t, l.Host("lb1"), w.config(0))
-			two := startPlain(t, l.Host("lb2"), w.config(1))
+			secret := sharedSecret(t)
+			asking := func(config string) string { return strings.Replace(config, "peers", secret+"peers", 1) }
+			one := startPlain(t, l.Host("lb1"), asking(w.config(0)))
+			two := startPlain(t, l.Host("lb2"), asking(w.config(1)))
 			t.Cleanup(func() {
 				if t.Failed() {
 					t.Logf("lb1:\n%s\nlb2:\n%s", one.log, two.log)
@@ -139,7 +154,7 @@ func TestConnectionsSurvive(t *testing.T) {
 			eventually(t, "the master sends", func() bool { return daemonRuns(t, one.host, "master") })
 			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
 
-			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
+			clients := dialLong(t, l.Host("client"), w.vip, connections)
 			for i := range 3 {
 				if n := clients.ask(fmt.Sprint("before ", i), 10*time.Second); n != connections {
 					t.Fatalf("%d of %d connections work", n, connections)
@@ -150,20 +165,20 @@ func TestConnectionsSurvive(t *testing.T) {
 			labtest.NoError(t, one.host.Unplug("eth0", true))
 			one.cmd.Kill()
 			two.becomes("active", true)
-			if n := clients.ask("after", 20*time.Second); n != connections {
+			n := clients.ask("after", 20*time.Second)
+			t.Logf("%d of %d connections in use survive the death of their director", n, connections)
+			if n != connections {
 				t.Errorf("%d of %d connections survive the death of their director", n, connections)
 			}
 			eventually(t, "the other one has become the master", func() bool { return daemonRuns(t, two.host, "master") })
 
-			// It comes back as a host that has booted anew: without the VIP.
-			for _, vip := range []string{"10.0.1.200/32 dev eth0", "10.0.2.254/24 dev eth1"} {
-				_, _ = one.host.Run(t.Context(), "ip", append([]string{"address", "del"}, strings.Fields(vip)...)...)
-			}
-			labtest.NoError(t, one.host.Unplug("eth0", false))
+			rebooted(t, one.host)
 			one.start()
 			one.becomes("active", true)
 			two.becomes("backup", false)
-			if n := clients.ask("back again", 20*time.Second); n != connections {
+			n = clients.ask("back again", 20*time.Second)
+			t.Logf("%d of %d connections survive the way back", n, connections)
+			if n != connections {
 				t.Errorf("%d of %d connections survive the way back", n, connections)
 			}
 		})
@@ -181,19 +196,29 @@ func held(t *testing.T, h *lab.Host) int {
 	return strings.Count(labtest.Run(t, h, "ipvsadm", "-Lnc"), "ESTABLISHED")
 }
 
-// The kernel never sends idle connections to a standby that starts late. A push
-// does: without it none of them survives, with it all do.
+// The kernel never sends idle connections to a standby that starts late: without a
+// push none of them survives. With one, by hand or at the standby's own request, all
+// do.
 func TestIdleConnectionsArePushed(t *testing.T) {
-	w := wirings[0]
-	for _, push := range []bool{false, true} {
-		t.Run(fmt.Sprintf("push %t", push), func(t *testing.T) {
+	for _, tt := range []struct {
+		how string
+		wiring
+	}{{"not", wirings[0]}, {"by hand", wirings[0]}, {"at the standby's request", wirings[0]}, {"at the standby's request", wirings[2]}} {
+		how, w := tt.how, tt.wiring
+		t.Run(how+" "+w.name, func(t *testing.T) {
 			l := w.build(t)
-			// Without this a connection that nobody knows is balanced anew, and the wrong real
+			secret := ""
+			if how == "at the standby's request" {
+				secret = sharedSecret(t)
+			}
+			// Sloppy, a connection that nobody knows is balanced anew, and the wrong real
 			// server resets it.
-			strict := func(config string) string { return strings.Replace(config, "peers", "sloppy = false\npeers", 1) }
+			strict := func(config string) string {
+				return strings.Replace(config, "peers", "sloppy = false\n"+secret+"peers", 1)
+			}
 			one := startPlain(t, l.Host("lb1"), strict(w.config(0)))
 			one.becomes("active", true)
-			clients := dialLong(t, l.Host("client"), lab.VIP4, connections)
+			clients := dialLong(t, l.Host("client"), w.vip, connections)
 			if n := clients.ask("before", 10*time.Second); n != connections {
 				t.Fatalf("%d of %d connections work", n, connections)
 			}
@@ -201,17 +226,94 @@ func TestIdleConnectionsArePushed(t *testing.T) {
 			two.becomes("backup", false)
 			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
 			want := 0
-			if push {
+			switch {
+			case how == "by hand":
 				one.run("sync", "push")
 				want = connections
+			case secret != "":
+				eventually(t, "the standby has asked", func() bool { return two.status().Sync.Got != nil })
+				want = connections
+				knowEachOther(t, one, two)
+				unheard(t, l.Host("client"), w.peer[1])
+			}
+			if want > 0 {
 				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) == connections })
 			}
+			t.Logf("pushed %s: the standby has %d of %d idle connections", how, held(t, two.host), connections)
 			labtest.NoError(t, one.host.Unplug("eth0", true))
 			one.cmd.Kill()
 			two.becomes("active", true)
-			if n := clients.ask("after", 5*time.Second); n != want {
-				t.Errorf("%d of %d idle connections survive, want %d", n, connections, want)
+			n := clients.ask("after", 5*time.Second)
+			t.Logf("pushed %s: %d of %d idle connections survive", how, n, connections)
+			if n != want {
+				t.Errorf("%d of %d idle connections survive, want %d\nlb1:\n%s\nlb2:\n%s", n, connections, want, one.log, two.log)
+			}
+			if secret == "" {
+				return
+			}
+			// The way back: a director of higher priority that has booted anew takes over
+			// only when it has the connections.
+			rebooted(t, one.host)
+			if n := held(t, one.host); n != 0 {
+				t.Fatalf("a host that has booted anew has %d connections", n)
+			}
+			one.start()
+			one.becomes("active", true)
+			two.becomes("backup", false)
+			n = clients.ask("back", 5*time.Second)
+			t.Logf("pushed %s: %d of %d connections survive the way back", how, n, connections)
+			if n != connections {
+				t.Errorf("%d of %d connections survive the way back\nlb1:\n%s\nlb2:\n%s", n, connections, one.log, two.log)
 			}
 		})
 	}
+}
+
+// rebooted makes of a host whose director was killed and whose link was cut one that
+// has booted anew: without VIPs, services and connections.
+func rebooted(t *testing.T, h *lab.Host) {
+	t.Helper()
+	for _, vip := range []string{"10.0.1.200/32 dev eth0", "10.0.2.254/24 dev eth1", "fd00:1::200/128 dev eth0"} {
+		_, _ = h.Run(t.Context(), "ip", append([]string{"address", "del"}, strings.Fields(vip)...)...)
+	}
+	labtest.NoError(t, h.SetSysctl("net.ipv4.vs.expire_nodest_conn", "1"))
+	labtest.Run(t, h, "ipvsadm", "-C")
+	for _, role := range []string{"master", "backup"} {
+		_, _ = h.Run(t.Context(), "ipvsadm", "--stop-daemon", role)
+	}
+	eventually(t, "its connections are gone", func() bool { return held(t, h) == 0 })
+	labtest.NoError(t, h.Unplug("eth0", false))
+}
+
+// sharedSecret is the configuration of a secret that the directors share.
+func sharedSecret(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	labtest.NoError(t, os.WriteFile(path, []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
+	return fmt.Sprintf("secret_file = %q\n", path)
+}
+
+// unheard holds that a host that is no peer cannot even connect to a director.
+func unheard(t *testing.T, from *lab.Host, director string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if c, err := from.Dial(ctx, "tcp", net.JoinHostPort(director, "8864")); err == nil {
+		c.Close()
+		t.Errorf("%s can ask %s", from.Name, director)
+	}
+}
+
+// knowEachOther waits until both sides show how many connections both hold, and
+// that this is the same.
+func knowEachOther(t *testing.T, active, standby *director) {
+	t.Helper()
+	eventually(t, "both know what both hold", func() bool {
+		a, s := active.status().Sync, standby.status().Sync
+		return a.Here.Connections == connections && s.Here.Connections == connections &&
+			len(a.Peers) == 1 && a.Peers[0].Connections.Connections == connections && a.Peers[0].Backup && a.Peers[0].Apart == 0 &&
+			len(s.Peers) == 1 && s.Peers[0].Connections.Connections == connections && s.Peers[0].Master && !s.Waiting
+	})
+	active.run("status")
+	standby.run("status")
 }

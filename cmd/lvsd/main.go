@@ -14,6 +14,7 @@ var version = "devel"
 func main() {
 	os.Exit(cli.Run(context.Background(), cli.Env{
 		Args:    os.Args[1:],
+		In:      os.Stdin,
 		Out:     os.Stdout,
 		Err:     os.Stderr,
 		Getenv:  os.Getenv,

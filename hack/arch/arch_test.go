@@ -28,6 +28,7 @@ var chosen = map[string][]string{
 	"github.com/cilium/ebpf":            {"pkg/xdp"},
 	"github.com/BurntSushi/toml":        {"pkg/config"},
 	"github.com/spf13/cobra":            {"pkg/cli"},
+	"charm.land/bubbletea/v2":           {"pkg/cli"},
 	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
@@ -41,7 +42,7 @@ var chosen = map[string][]string{
 var edges = []string{"pkg/ipvs", "pkg/netdev", "pkg/firewall", "pkg/sysctl", "pkg/kmod", "pkg/xdp"}
 
 // pure are the packages without I/O and without a clock.
-var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice"}
+var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice", "pkg/override"}
 
 // impure are the standard packages that a pure one has no use for.
 var impure = []string{"os", "net", "syscall", "io/ioutil", "os/exec", "os/signal", "net/http", "math/rand", "math/rand/v2"}
@@ -135,10 +136,16 @@ func forbidden(importer, imported string) string {
 		return "the edges of the kernel do not know each other"
 	case importer == "pkg/vrrp" && imported != "pkg/lvs":
 		return "the protocol tells a role and touches nothing but its sockets"
+	case importer == "pkg/peer" && !under([]string{"pkg/lvs", "pkg/secret"}, imported):
+		return "the channel to the peers knows nothing of what goes over it"
 	// config does import health: a check's keys in the file are the fields of its
 	// spec, and times and quorum are health's too. The other way there is nothing.
 	case within(importer, "pkg/health") && !under([]string{"pkg/health", "pkg/process", "pkg/secret"}, imported):
 		return "health knows nothing of who asks for it"
+	case within(importer, "pkg/override") && !under([]string{"pkg/override", "pkg/durable"}, imported):
+		return "the operator's word knows nothing of what it is about"
+	case importer == "pkg/changelog" && imported != "pkg/durable":
+		return "a log knows nothing of what is written into it"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):

@@ -156,7 +156,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 func configuration(dir string, services []lvs.Service) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[director]\nname = \"bench\"\nresync = %q\nstate_dir = %q\n", resync, dir)
+	fmt.Fprintf(&b, "[director]\nname = \"bench\"\nresync = %q\nstate_dir = %q\ndata_dir = %q\n", resync, dir, dir)
 	for i, s := range services {
 		fmt.Fprintf(&b, "[virtual.s%d]\nvip = \"%s\"\nforwarding = \"dr\"\nscheduler = %q\n[virtual.s%d.real]\n", i, s.Key.VIP, s.Scheduler, i)
 		for j, server := range s.Servers {

@@ -27,7 +27,8 @@ func stat(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// family is a process and its children.
+// family is a process and its children, without those that have ended: they have
+// no memory, and who waits for them is about to take over their times.
 func family(pid int) ([]int, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -36,7 +37,7 @@ func family(pid int) ([]int, error) {
 	all := []int{pid}
 	for _, e := range entries {
 		child, _ := strconv.Atoi(filepath.Base(e))
-		if fields, err := stat(child); err == nil && fields[1] == strconv.Itoa(pid) {
+		if fields, err := stat(child); err == nil && fields[0] != "Z" && fields[1] == strconv.Itoa(pid) {
 			all = append(all, child)
 		}
 	}

@@ -53,7 +53,7 @@ func TestWithoutComments(t *testing.T) {
 
 func TestWithStateDir(t *testing.T) {
 	got, err := withStateDir("[director]\nname = \"lb1\"\n", "/tmp/x")
-	if want := "[director]\nstate_dir = \"/tmp/x\"\nname = \"lb1\"\n"; got != want || err != nil {
+	if want := "[director]\nstate_dir = \"/tmp/x\"\ndata_dir = \"/tmp/x\"\nname = \"lb1\"\n"; got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 	if _, err := withStateDir("[vip]\n", "/tmp/x"); err == nil {

@@ -65,7 +65,7 @@ func (d *demo) readFile(ctx context.Context) error {
 	if err := os.WriteFile(d.config(), []byte(own), 0o600); err != nil {
 		return err
 	}
-	d.out.say("%s, without its comments, and with a state_dir of our own:", d.example)
+	d.out.say("%s, without its comments, and with directories of our own:", d.example)
 	d.out.gap()
 	d.out.output(withoutComments(own))
 	d.out.gap()
@@ -88,7 +88,7 @@ func withStateDir(text, dir string) (string, error) {
 	if !strings.Contains(text, table) {
 		return "", errors.New("the example has no table [director]")
 	}
-	return strings.Replace(text, table, fmt.Sprintf("%sstate_dir = %q\n", table, dir), 1), nil
+	return strings.Replace(text, table, fmt.Sprintf("%sstate_dir = %q\ndata_dir = %q\n", table, dir, dir), 1), nil
 }
 
 // withoutComments drops comments and doubled empty lines. The examples have no

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 
 const config = `[director]
 state_dir = "%DIR%/state"
+data_dir = "%DIR%/data"
 [virtual.web]
 vip = "192.0.2.1:80"
 forwarding = "nat"

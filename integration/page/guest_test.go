@@ -49,37 +49,38 @@ type site struct {
 	shop      *lab.Service // of rs2
 }
 
-// configuration is a director's, with the weight of a server.
-func configuration(dir string, priority, weight int) string {
+// configuration is a director's.
+func configuration(dir string, priority int) string {
 	const check = `{ type = "http", interval = "500ms", fast_interval = "100ms", timeout = "3s", fall = 1, rise = 1 }`
 	return fmt.Sprintf(`[director]
 name = %[1]q
 state_dir = %[2]q
+data_dir = %[2]q
 [http]
 [vrrp.front]
 interface = "eth0"
 id = 51
 priority = %[3]d
 interval = "300ms"
-vips = ["%[5]s/32"]
+vips = ["%[4]s/32"]
 [sync]
 interface = "eth0"
 id = 51
 [virtual.mail]
-vip = "%[5]s:25"
+vip = "%[4]s:25"
 real.rs1 = "10.0.1.101"
 real.rs2 = "10.0.1.102"
 [virtual.shop]
-vip = "%[5]s:81"
-check = %[6]s
-real.rs1 = { address = "10.0.1.101" }
-real.rs2 = { address = "10.0.1.102", weight = %[4]d }
-[virtual.web]
-vip = "%[5]s:80"
-check = %[6]s
+vip = "%[4]s:81"
+check = %[5]s
 real.rs1 = "10.0.1.101"
 real.rs2 = "10.0.1.102"
-`, filepath.Base(dir), dir, priority, weight, lab.VIP4, check)
+[virtual.web]
+vip = "%[4]s:80"
+check = %[5]s
+real.rs1 = "10.0.1.101"
+real.rs2 = "10.0.1.102"
+`, filepath.Base(dir), dir, priority, lab.VIP4, check)
 }
 
 // guest makes the lab and does what it is asked to until it is killed.
@@ -124,11 +125,11 @@ func guest() error {
 
 func (s *site) file(name string) string { return filepath.Join(s.dir, name, "director.toml") }
 
-func (s *site) write(name string, priority, weight int) error {
+func (s *site) write(name string, priority int) error {
 	if err := os.MkdirAll(filepath.Join(s.dir, name), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(s.file(name), []byte(configuration(filepath.Join(s.dir, name), priority, weight)), 0o600)
+	return os.WriteFile(s.file(name), []byte(configuration(filepath.Join(s.dir, name), priority)), 0o600)
 }
 
 func (s *site) command(name string, args ...string) *lab.Cmd {
@@ -139,7 +140,7 @@ func (s *site) command(name string, args ...string) *lab.Cmd {
 }
 
 func (s *site) start(name string, priority int) error {
-	if err := s.write(name, priority, 2); err != nil {
+	if err := s.write(name, priority); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -159,10 +160,10 @@ func (s *site) do(what string) error {
 		shop, err := s.lab.Host("rs2").Web(":81")
 		s.shop = shop
 		return err
-	case "/server-quiesced":
-		return errors.Join(s.write("lb1", 200, 0), s.command("lb1", "reload").Run())
+	case "/server-drained":
+		return s.command("lb1", "drain", "shop/rs2", "--reason", "a new disk").Run()
 	case "/server-enabled":
-		return errors.Join(s.write("lb1", 200, 2), s.command("lb1", "reload").Run())
+		return s.command("lb1", "enable", "shop/rs2").Run()
 	case "/failover":
 		return s.command("lb1", "failover").Run()
 	}

@@ -16,29 +16,18 @@ import (
 // Env is all that the command line takes from the process around it.
 type Env struct {
 	Args    []string
+	In      io.Reader
 	Out     io.Writer
 	Err     io.Writer
 	Getenv  func(string) string
 	Version string
 }
 
-// The exit codes, as `lvsd help exit-codes` says them.
-const (
-	exitOK     = 0
-	exitError  = 1
-	exitDiffer = 2 // lvsd plan: something would change
-)
-
 const defaultConfig = "/etc/lvsd/director.toml"
-
-// exit is an error that says no more than the exit code.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Run does what the arguments say and gives the exit code.
 func Run(ctx context.Context, env Env) int {
-	root := newRoot(env)
+	root := New(env)
 	root.SetArgs(env.Args)
 	err := root.ExecuteContext(ctx)
 	var code exit
@@ -61,7 +50,9 @@ type paths struct {
 	socket string
 }
 
-func newRoot(env Env) *cobra.Command {
+// New gives the tree of all commands, from which manuals and completions are made
+// too.
+func New(env Env) *cobra.Command {
 	p := &paths{env: env}
 	root := &cobra.Command{
 		Use:           "lvsd",
@@ -78,6 +69,7 @@ func newRoot(env Env) *cobra.Command {
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
+	root.SetHelpFunc(helpWithExitCodes(root.HelpFunc()))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.PersistentFlags().StringVarP(&p.config, "config", "c", defaultConfig, "the director's configuration `FILE`")
@@ -85,6 +77,7 @@ func newRoot(env Env) *cobra.Command {
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
+		newDrain(p), newEnable(p), newWeight(p), newLog(p), newWhy(p), newTop(p),
 		newNagios(p), newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
@@ -101,23 +94,3 @@ To begin:
   lvsd plan                                  what would change in the kernel?
   lvsd director                              the daemon
   lvsd status                                is it well?`
-
-func newExitCodes(p *paths) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exit-codes",
-		Short: "What the exit codes mean",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(p.env.Out, exitCodes)
-			return err
-		},
-	}
-}
-
-const exitCodes = `Exit codes of lvsd:
-  0  done; for plan: nothing would change
-  1  an error, told on standard error; nothing was changed unless it says so;
-     for realserver status: this host is not ready
-  2  plan only: something would change
-nagios has those of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
-`

@@ -48,6 +48,9 @@ func newNagios(p *paths) *cobra.Command {
 		Use:   "nagios [service [NAME...]|role|sync|reload]",
 		Short: "Check the director as a monitoring plugin of Nagios or Icinga",
 		Long:  nagiosHelp,
+		Annotations: exits{
+			pluginOK: "OK", pluginWarning: "WARNING", pluginCritical: "CRITICAL", pluginUnknown: "UNKNOWN",
+		}.annotations(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if err := n.about(args); err != nil {
 				return unknown(err)
@@ -74,8 +77,8 @@ func newNagios(p *paths) *cobra.Command {
 	return c
 }
 
-const nagiosHelp = `Check a running director, print one line with performance data, and exit with 0 (OK),
-1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). Without a subject all is checked.
+const nagiosHelp = `Check a running director, print one line with performance data, and exit with the
+code of what it says. Without a subject all is checked.
 
   service [NAME...]  Value: percent of a service's real servers that serve; -w 100: -c 1:
                      if none are given. A service that the kernel does not have, or that
@@ -143,7 +146,7 @@ func (n *plugin) look(s status.Status) finding {
 	if len(s.VRRP) > 0 {
 		all.add(plain.roles(s))
 	}
-	if len(s.Sync) > 0 {
+	if s.Sync != nil {
 		all.add(plain.sync(s))
 	}
 	all.add(plain.reload(s))

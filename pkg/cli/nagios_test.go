@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -84,7 +85,8 @@ func pluginStatus() status.Status {
 		Name: "front", Election: status.Election{Role: lvs.Active, State: "active", Since: s.Time.Add(-100 * time.Second)},
 		VIPs: []status.VIP{{Address: netip.MustParsePrefix("192.0.2.1/32"), Interface: "eth0", Present: true}},
 	}}
-	s.Sync = []status.Sync{{Role: lvs.SyncMaster, Interface: "eth1", Wanted: true, Running: true}}
+	s.Sync = &status.Sync{Interface: "eth1", Daemons: []lvs.SyncRole{lvs.SyncMaster}, Here: status.Connections{Connections: 6},
+		Known: status.Known{Roles: []lvs.SyncRole{lvs.SyncMaster}}}
 	return s
 }
 
@@ -132,6 +134,10 @@ func TestNagios(t *testing.T) {
 			}
 			s.Services[0].Servers[0].Health.State = health.Unknown
 		}, want: "LVSD SERVICE CRITICAL - web: 0 of 3 servers serving: web1 not checked yet, web2 weight 0, web3 weight 0 | 'web'=0%;100:;1:;0;100 'web connections'=6;;;0"},
+		{name: "one is drained", args: []string{"service"}, code: 1, change: func(s *status.Status) {
+			s.Services[0].Servers[1].Weight = 0
+			s.Services[0].Servers[1].Override = &override.Override{Target: override.Of("web", "web2"), By: "anna"}
+		}, want: "LVSD SERVICE WARNING - web: 2 of 3 servers serving: web2 drained by anna | " + web66Data},
 		{name: "quorum lost", args: []string{"service"}, code: 2, change: func(s *status.Status) {
 			s.Services[0].QuorumLost = true
 			s.Services[0].Servers[0].Weight = 0
@@ -158,10 +164,15 @@ func TestNagios(t *testing.T) {
 			want: "LVSD ROLE WARNING - front: undecided | " + frontData},
 		{name: "no VRRP", args: []string{"role"}, code: 3, change: func(s *status.Status) { s.VRRP = nil }, want: "LVSD ROLE UNKNOWN - the configuration has no VRRP instance"},
 		{name: "sync", args: []string{"sync"}, flags: [2]string{"1:", ""}, want: "LVSD SYNC OK - 6 connections; master on eth1 | 'connections'=6;1:;;0"},
-		{name: "sync does not run", args: []string{"sync"}, code: 2, change: func(s *status.Status) { s.Sync[0].Running = false },
+		{name: "sync does not run", args: []string{"sync"}, code: 2, change: func(s *status.Status) { s.Sync.Daemons = nil },
 			want: "LVSD SYNC CRITICAL - the master on eth1 does not run | " + syncData},
-		{name: "sync should not run", args: []string{"sync"}, code: 1, change: func(s *status.Status) { s.Sync[0].Wanted = false },
+		{name: "sync should not run", args: []string{"sync"}, code: 1, change: func(s *status.Status) { s.Sync.Roles = nil },
 			want: "LVSD SYNC WARNING - a master on eth1 runs that should not | " + syncData},
+		{name: "the other one is behind", args: []string{"sync"}, code: 1,
+			change: func(s *status.Status) {
+				s.Sync.Peers = []status.Peer{{Address: netip.MustParseAddr("10.0.9.2"), Behind: true}}
+			},
+			want: "LVSD SYNC WARNING - director 10.0.9.2 holds 0 connections only | " + syncData},
 		{name: "no sync", args: []string{"sync"}, code: 3, change: func(s *status.Status) { s.Sync = nil }, want: "LVSD SYNC UNKNOWN - the configuration has no [sync]"},
 		{name: "refused", args: []string{"reload"}, code: 1, change: func(s *status.Status) { s.Daemon.Reload = "a.toml:1:1: one\na.toml:2:1: two" },
 			want: "LVSD RELOAD WARNING - last reload refused: a.toml:1:1: one; a.toml:2:1: two | 'problems'=2;0;;0 'age'=60s;;;0"},

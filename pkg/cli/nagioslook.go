@@ -93,8 +93,11 @@ func whyNot(r status.Server) string {
 		return fmt.Sprintf("%s down (%s)", r.Name, r.Health.Error)
 	case r.Health != nil && r.Health.State == health.Unknown:
 		return r.Name + " not checked yet"
-	case !r.Present:
+	case !r.Present && r.Override == nil:
 		return r.Name + " not in the kernel"
+	}
+	if r.Override != nil {
+		return fmt.Sprintf("%s %s by %s", r.Name, r.Override.Verb(), r.Override.By)
 	}
 	return r.Name + " weight 0"
 }
@@ -140,24 +143,27 @@ func (n *plugin) changed(v status.VRRP, age float64) int {
 
 // sync looks at the sync daemons.
 func (n *plugin) sync(s status.Status) finding {
-	if len(s.Sync) == 0 {
+	if s.Sync == nil {
 		return finding{level: pluginUnknown, texts: []string{"the configuration has no [sync]"}}
 	}
 	var f finding
-	connections := uint64(0)
-	for _, v := range s.Services {
-		connections += v.Active + v.Inactive
-	}
-	f.measure("connections", float64(connections), "", n.warning, n.critical, "0")
-	f.note(level(float64(connections), n.warning, n.critical), "%s", count(int(connections), "connection"))
-	for _, d := range s.Sync {
+	connections := float64(s.Sync.Here.Connections)
+	f.measure("connections", connections, "", n.warning, n.critical, "0")
+	f.note(level(connections, n.warning, n.critical), "%s", count(int(connections), "connection"))
+	for _, role := range []lvs.SyncRole{lvs.SyncMaster, lvs.SyncBackup} {
+		runs, wanted := slices.Contains(s.Sync.Daemons, role), slices.Contains(s.Sync.Roles, role)
 		switch {
-		case !d.Running:
-			f.note(pluginCritical, "the %s on %s does not run", d.Role, d.Interface)
-		case !d.Wanted:
-			f.note(pluginWarning, "a %s on %s runs that should not", d.Role, d.Interface)
-		default:
-			f.note(pluginOK, "%s on %s", d.Role, d.Interface)
+		case wanted && !runs:
+			f.note(pluginCritical, "the %s on %s does not run", role, s.Sync.Interface)
+		case runs && !wanted:
+			f.note(pluginWarning, "a %s on %s runs that should not", role, s.Sync.Interface)
+		case runs:
+			f.note(pluginOK, "%s on %s", role, s.Sync.Interface)
+		}
+	}
+	for _, p := range s.Sync.Peers {
+		if p.Behind {
+			f.note(pluginWarning, "director %s holds %s only", p.Address, count(int(p.Connections.Connections), "connection"))
 		}
 	}
 	return f

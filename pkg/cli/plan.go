@@ -18,9 +18,9 @@ func newPlan(p *paths) *cobra.Command {
 		Use:   "plan",
 		Short: "Say what would change in the kernel, and change nothing",
 		Long: `Compare the configuration with the kernel and print the operations that would
-make them agree, in their order. Exit code 0: nothing would change; 2: something
-would.`,
-		Args: noArgs,
+make them agree, in their order.`,
+		Annotations: exits{exitOK: "nothing would change", exitDiffer: "something would change"}.annotations(),
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Plan(cmd.Context(), p.config)
 			if err != nil {

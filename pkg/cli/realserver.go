@@ -101,9 +101,10 @@ func newRealServerStatus(p *paths) *cobra.Command {
 	var f realServerFlags
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "status",
-		Short: "Tell item by item whether this host is ready; exit code 1 if not",
-		Args:  noArgs,
+		Use:         "status",
+		Short:       "Tell item by item whether this host is ready",
+		Annotations: exits{exitOK: "the host is ready", exitError: "it is not, or an error, told on standard error"}.annotations(),
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(ctx context.Context, s *realserver.Server, c realserver.Config) error {
 				checks, err := s.Status(ctx, c)

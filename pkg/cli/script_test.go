@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -47,7 +48,7 @@ const nobody = 65534
 
 func run() int {
 	return Run(context.Background(), Env{
-		Args: os.Args[1:], Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: "1.2.3",
+		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: "1.2.3",
 	})
 }
 
@@ -145,9 +146,9 @@ func stale(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // director lets a director answer on a socket, until the script ends: director
-// SOCKET [refuse|fail].
+// SOCKET [refuse|fail|busy|services].
 func director(ts *testscript.TestScript, _ bool, args []string) {
-	s, err := control.Listen(ts.MkAbs(args[0]), answers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
+	s, err := control.Listen(ts.MkAbs(args[0]), control.Access{}, newAnswers(strings.Join(args[1:], " ")), slog.New(slog.DiscardHandler))
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -159,16 +160,30 @@ func director(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // answers is what a director answers to a reload: "" is success.
-type answers string
+type answers struct {
+	answer string
+	*spoken
+}
 
-func (answers) Status(context.Context) (status.Status, error) { return sample(), nil }
+func newAnswers(answer string) answers { return answers{answer, &spoken{busy: answer == "busy"}} }
 
-func (answers) Failover(context.Context, string) error          { return nil }
-func (answers) PushConnections(context.Context) (int, error)    { return 3, nil }
+// Status has services with "services" only.
+func (a answers) Status(context.Context) (status.Status, error) {
+	s := sample()
+	if a.answer == "services" {
+		s.Services = services()
+	}
+	return s, nil
+}
+
+func (answers) Failover(context.Context, string) error { return nil }
+func (answers) PushConnections(context.Context) (status.Push, error) {
+	return status.Push{Connections: status.Connections{Connections: 3, Templates: 1}}, nil
+}
 func (answers) SetRole(context.Context, string, lvs.Role) error { return nil }
 
 func (a answers) Reload(context.Context) (control.Reloaded, error) {
-	switch a {
+	switch a.answer {
 	case "refuse":
 		return control.Reloaded{}, control.Refused{Err: errors.New("/etc/lvsd/director.toml:3:1: one\n/etc/lvsd/director.toml:7:12: two")}
 	case "fail":
@@ -192,6 +207,26 @@ func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probe
 			{At: at.Add(time.Second), Seconds: 3, Error: "connect 10.0.0.1:80: no answer in time"},
 		},
 	}}, nil
+}
+
+// Changes has two, and a third one for who waits.
+func (answers) Changes(_ context.Context, after uint64, wait time.Duration) ([]changelog.Change, error) {
+	at := sample().Time
+	all := []changelog.Change{
+		{Number: 7, Time: at, Kind: changelog.Override, Subject: "web/web1", Text: "web/web1 is drained by root", Cause: "new disk"},
+		{Number: 8, Time: at, Kind: changelog.Server, Subject: "web/web2", Text: "real server web/web2 (10.0.0.2:80) is down", Cause: "one\ntwo", Trouble: true},
+		{Number: 9, Time: at, Kind: changelog.Director, Text: "director lb1 stops"},
+	}
+	if wait == 0 {
+		all = all[:2]
+	}
+	if after == 9 {
+		return nil, errors.New("the director stops")
+	}
+	for len(all) > 0 && all[0].Number <= after {
+		all = all[1:]
+	}
+	return all, nil
 }
 
 func (answers) Health(context.Context) (control.Health, error) { return control.Health{}, nil }

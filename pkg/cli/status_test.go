@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -46,6 +47,7 @@ func TestStatusText(t *testing.T) {
 			s.Services = []status.Service{checkedService(s.Time)}
 			s.Helpers = []status.Helper{{Virtual: "web", Server: "web1"}}
 		}},
+		{"overrides", overridden},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := sample()
@@ -76,6 +78,29 @@ func trouble(s *status.Status) {
 		{Address: netip.MustParsePrefix("2001:db8::1/128"), Interface: "eth0", Present: true},
 	}
 	s.Warnings = []string{"virtual web: no interface carries 192.0.2.9 and [vip] does not add it, so no packet for it arrives here"}
+}
+
+// overridden is what operators may have said.
+func overridden(s *status.Status) {
+	at := s.Time.Add(-2 * time.Hour)
+	words := []override.Override{
+		{Target: override.Of("web", "web1"), By: "root (alice)", Since: at, Reason: "new disk", Remove: true},
+		{Target: override.Everywhere("web2"), By: "root", Since: at, Weight: 7},
+		{Target: override.Of("web", "web3"), By: "root", Since: at, Remove: true, Removed: at.Add(time.Minute)},
+		{Target: override.Self, By: "bob", Since: at},
+		{Target: override.Of("web", "gone"), Since: at},
+	}
+	web := webService()
+	web.Servers = append(web.Servers, server("web3", "10.0.0.3:80", 0, 1))
+	for i := range web.Servers {
+		web.Servers[i].Override, web.Servers[i].Weight = &words[i], words[i].Weight
+	}
+	web.Servers[0].Health = &status.Health{State: health.Down, Since: at, Error: "connect 10.0.0.1:80: connection refused"}
+	web.Servers[2].Present = false
+	s.Services = []status.Service{web}
+	for i, o := range words {
+		s.Overrides = append(s.Overrides, status.Override{Override: o, Idle: i == 4})
+	}
 }
 
 func webService() status.Service {

@@ -28,6 +28,8 @@ func printStatus(w io.Writer, s status.Status) error {
 		fmt.Fprintf(&b, "vip %s on %s: %s\n", v.Address, v.Interface, presence)
 	}
 	printVRRP(&b, s.Time, s.VRRP)
+	printSync(&b, s.Time, s.Sync)
+	printOverrides(&b, s)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))
 	}
@@ -36,6 +38,7 @@ func printStatus(w io.Writer, s status.Status) error {
 }
 
 func printHead(b *strings.Builder, s status.Status) {
+	printVerdict(b, status.Judge(s))
 	name := orElse(s.Director, "(no configuration)")
 	if s.Daemon == nil {
 		fmt.Fprintf(b, "director %s: NO DAEMON RUNS, this is the kernel's table\n\n", name)
@@ -56,6 +59,14 @@ func printHead(b *strings.Builder, s status.Status) {
 		fmt.Fprintf(b, "error: %s\n", indent(text))
 	}
 	b.WriteString("\n")
+}
+
+// printVerdict writes the one line that answers "is it well?", and below it why not.
+func printVerdict(b *strings.Builder, v status.Verdict) {
+	fmt.Fprintf(b, "%s: %s\n", strings.ToUpper(v.Level), v.Summary)
+	for _, reason := range v.Reasons {
+		fmt.Fprintf(b, "  - %s\n", reason)
+	}
 }
 
 // agreement says whether the kernel is as configured, and when that was seen.
@@ -120,7 +131,20 @@ func weight(r status.Server) string {
 	return fmt.Sprintf("%d (of %d)", r.Weight, r.Configured)
 }
 
+// serverNote says what is to be known of a server: first the operator's word, by which
+// it may be absent or without weight though it is well.
 func serverNote(now time.Time, s status.Service, r status.Server) string {
+	if r.Override == nil {
+		return stateNote(now, s, r)
+	}
+	note := overrideNote(now, *r.Override)
+	if r.Health != nil {
+		note += "; " + healthNote(now, r.Health)
+	}
+	return note
+}
+
+func stateNote(now time.Time, s status.Service, r status.Server) string {
 	switch {
 	case r.Health != nil && (r.Present || r.Health.State != health.Up):
 		return healthNote(now, r.Health)

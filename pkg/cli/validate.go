@@ -3,10 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lvsd/lvsd/pkg/config"
+	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/daemon"
 )
 
@@ -64,11 +66,22 @@ func count(n int, noun string) string {
 
 func newReference(p *paths) *cobra.Command {
 	return &cobra.Command{
-		Use:   "reference",
+		Use:   "reference [api]",
 		Short: "Print a commented configuration with every key and its default",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(p.env.Out, config.Reference())
+		Long: `Print a commented configuration with every key and its default; with "api", the
+description of the control socket's calls as an OpenAPI document.`,
+		ValidArgs: []string{"api"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			text := ""
+			switch strings.Join(args, " ") {
+			case "":
+				text = config.Reference()
+			case "api":
+				text = control.Reference()
+			default:
+				return fmt.Errorf("lvsd reference: unknown word %q: expected api, or nothing for the configuration", strings.Join(args, " "))
+			}
+			_, err := io.WriteString(p.env.Out, text)
 			return err
 		},
 	}

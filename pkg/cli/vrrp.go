@@ -48,32 +48,6 @@ notify scripts and others. The command returns when the VIPs have followed.`,
 	return c
 }
 
-func newSync(p *paths) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "sync",
-		Short: "Connections that the standby knows of",
-		Args:  noArgs,
-	}
-	c.AddCommand(&cobra.Command{
-		Use:   "push",
-		Short: "Send all connections to the standby",
-		Long: `Send every connection and every persistence template of the active director to the
-standby, in the messages of the kernel's sync daemon. The kernel itself sends a
-connection only when packets of it pass, so a standby that has started late does
-not know of idle ones.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			n, err := p.director().PushConnections(cmd.Context())
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(p.env.Out, "%s sent\n", count(n, "connection"))
-			return err
-		},
-	})
-	return c
-}
-
 func printVRRP(b *strings.Builder, now time.Time, list []status.VRRP) {
 	for _, v := range list {
 		fmt.Fprintf(b, "vrrp %s on %s: %s", v.Name, v.Interface, strings.ToUpper(v.State))

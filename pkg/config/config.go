@@ -32,7 +32,10 @@ type Config struct {
 type Director struct {
 	Name      string        // default: the host name
 	Resync    time.Duration // longest time between two comparisons with the kernel
-	StateDir  string        // lock, socket and owned keys
+	StateDir  string        // lock, socket and owned keys; a reboot may empty it
+	DataDir   string        // what must outlast a reboot: overrides and the log of changes
+	Group     string        // whose members may use the control socket as root may; "" is none
+	GID       int           // Group's number
 	Watch     bool          // reload when a file changes
 	OnStop    OnStop
 	Unmanaged Unmanaged

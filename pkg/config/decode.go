@@ -43,7 +43,7 @@ func unknownKey(p *problems, table, key *node, name string, known []string) {
 	if table.path != "" {
 		where = " in [" + table.path + "]"
 	}
-	p.add(key.key, oneOf(known), "unknown key %q%s%s", name, where, didYouMean(name, known))
+	p.add(key.key, oneOf(known), "unknown key %q%s%s", name, where, DidYouMean(name, known))
 }
 
 // fields are those of a struct that have a toml tag, those of embedded structs

@@ -2,7 +2,9 @@ package config
 
 import (
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -12,6 +14,7 @@ import (
 const (
 	defaultResync   = 30 * time.Second
 	defaultStateDir = "/run/lvsd"
+	defaultDataDir  = "/var/lib/lvsd"
 
 	// maxStateDir leaves room for "/lvsd.sock" in the 107 bytes of a unix
 	// socket's path (sun_path, unix(7)).
@@ -27,6 +30,9 @@ func (c *checker) director(raw *rawDirector) Director {
 		Name:      c.directorName(raw),
 		Resync:    raw.Resync.in(&c.problems, "resync", time.Second, time.Hour, defaultResync),
 		StateDir:  c.stateDir(&raw.StateDir),
+		DataDir:   c.dataDir(&raw.DataDir),
+		Group:     raw.Group.value,
+		GID:       c.group(&raw.Group),
 		Watch:     raw.Watch.value,
 		OnStop:    KeepOnStop,
 		Unmanaged: KeepUnmanaged,
@@ -56,14 +62,35 @@ func (c *checker) stateDir(t *text) string {
 	if !t.ok() {
 		return defaultStateDir
 	}
-	dir := filepath.Clean(t.value)
-	if !filepath.IsAbs(dir) {
-		c.add(t.pos, `a path that begins with "/"`, "state_dir %q is not absolute", t.value)
-	}
+	dir := filepath.Clean(c.absolute(t, "state_dir"))
 	if len(dir) > maxStateDir {
 		c.add(t.pos, "at most 97, for the path of the socket in it", "state_dir is %d bytes long", len(dir))
 	}
 	return dir
+}
+
+func (c *checker) dataDir(t *text) string {
+	if !t.ok() {
+		return defaultDataDir
+	}
+	return filepath.Clean(c.absolute(t, "data_dir"))
+}
+
+// group gives the number of a group of this host.
+func (c *checker) group(t *text) int {
+	if !t.ok() || t.value == "" {
+		return 0
+	}
+	g, err := user.LookupGroup(t.value)
+	if err != nil {
+		c.add(t.pos, "the name of a group in /etc/group", "this host has no group %q", t.value)
+		return 0
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		c.add(t.pos, "a group with a number", "group %q has the number %q", t.value, g.Gid)
+	}
+	return id
 }
 
 func (c *checker) timeouts(raw *rawTimeouts) lvs.Timeouts {

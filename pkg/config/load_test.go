@@ -132,8 +132,8 @@ func TestValid(t *testing.T) {
 // render writes a Config as a person would read it.
 func render(cfg *Config) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "director %s resync %s state_dir %s watch %t on_stop %s unmanaged %s\n", cfg.Director.Name,
-		cfg.Director.Resync, cfg.Director.StateDir, cfg.Director.Watch, cfg.Director.OnStop, cfg.Director.Unmanaged)
+	fmt.Fprintf(&b, "director %s resync %s state_dir %s data_dir %s group %q %d watch %t on_stop %s unmanaged %s\n", cfg.Director.Name,
+		cfg.Director.Resync, cfg.Director.StateDir, cfg.Director.DataDir, cfg.Director.Group, cfg.Director.GID, cfg.Director.Watch, cfg.Director.OnStop, cfg.Director.Unmanaged)
 	for _, v := range cfg.Virtual {
 		fmt.Fprintf(&b, "virtual %s %s netmask %d quiescent %t snat %t\n", v.Name, v.Settings, v.Netmask, v.Quiescent, v.SNAT)
 		if v.Quorum != (health.Quorum{}) || v.MinAvailable > 0 || v.SlowStart > 0 {

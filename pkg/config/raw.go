@@ -32,6 +32,8 @@ type rawDirector struct {
 	Name      text     `toml:"name"`
 	Resync    duration `toml:"resync"`
 	StateDir  text     `toml:"state_dir"`
+	DataDir   text     `toml:"data_dir"`
+	Group     text     `toml:"group"`
 	Watch     boolean  `toml:"watch"`
 	OnStop    text     `toml:"on_stop"`
 	Unmanaged text     `toml:"unmanaged"`

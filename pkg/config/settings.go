@@ -56,7 +56,7 @@ func (c *checker) schedulerFlags(s *service, scheduler string) lvs.Flags {
 		flag, ok := lvs.ParseSchedulerFlag(scheduler, t.value)
 		if !ok {
 			known := lvs.SchedulerFlags(scheduler)
-			c.add(t.pos, oneOf(known), "scheduler %s has no flag %q%s", scheduler, t.value, didYouMean(t.value, known))
+			c.add(t.pos, oneOf(known), "scheduler %s has no flag %q%s", scheduler, t.value, DidYouMean(t.value, known))
 		}
 		flags |= flag
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -22,9 +23,25 @@ type Sync struct {
 	Ports      int64
 	Persist    bool // only persistence templates and what they do not cover
 	Queue      int64
-	Sloppy     bool // take connections of which nobody told over, too
-	BackupOnly bool // forward nothing while a backup
+	Sloppy     bool          // take connections of which nobody told over, too
+	BackupOnly Choice        // forward nothing while a backup
+	SecretFile string        // shared with the peers, who are asked then; "": they are not
+	PeerPort   uint16        // TCP, where they ask
+	Behind     time.Duration // how long a peer may hold much less before people are told
 }
+
+// Choice is yes, no, or what follows from the rest.
+type Choice uint8
+
+// The choices.
+const (
+	Deduced Choice = iota
+	No
+	Yes
+)
+
+// Asks tells whether the directors ask each other.
+func (s *Sync) Asks() bool { return s != nil && s.SecretFile != "" }
 
 // SyncMode is which sync daemons run.
 type SyncMode string
@@ -56,6 +73,9 @@ type rawSync struct {
 	Queue      number            `toml:"queue"`
 	Sloppy     boolean           `toml:"sloppy"`
 	BackupOnly boolean           `toml:"backup_only"`
+	SecretFile text              `toml:"secret_file"`
+	PeerPort   number            `toml:"peer_port"`
+	Behind     duration          `toml:"behind_after"`
 }
 
 func (r *rawSync) decode(p *problems, n *node) { decodeTable(p, n, r, "a table [sync]") }
@@ -75,7 +95,10 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 		Persist:    raw.Persist.value,
 		Queue:      raw.Queue.in(&c.problems, "queue", 0, math.MaxInt32, 0),
 		Sloppy:     raw.Sloppy.or(true),
-		BackupOnly: raw.BackupOnly.value,
+		BackupOnly: choice(raw.BackupOnly),
+		SecretFile: c.file(&raw.SecretFile, "secret_file"),
+		PeerPort:   uint16(raw.PeerPort.in(&c.problems, "peer_port", 1, math.MaxUint16, defaultPeerPort)),
+		Behind:     raw.Behind.in(&c.problems, "behind_after", time.Second, 24*time.Hour, defaultBehind),
 	}
 	s.Period = raw.Period.in(&c.problems, "period", 0, math.MaxInt32, max(50, s.Threshold+1))
 	if raw.Period.ok() && s.Period != 0 && s.Period <= s.Threshold {
@@ -88,12 +111,51 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 	if s.Mode == SyncFollow && len(instances) == 0 && !raw.Mode.bad {
 		c.add(raw.pos, `a table [vrrp.NAME], or mode = "both", "master" or "backup"`, "no VRRP instance says what the sync daemon follows")
 	}
-	if s.BackupOnly && s.Mode == SyncBoth {
+	if s.BackupOnly == Yes && s.Mode == SyncBoth {
 		c.add(raw.BackupOnly.pos, `backup_only with mode = "follow"`, "a director that is always a backup too would forward nothing")
 	}
+	if s.BackupOnly == Yes && s.Mode == SyncFollow && !MoveTogether(instances) {
+		c.add(raw.BackupOnly.pos, "one group of all tables [vrrp.NAME]",
+			"a director that is active in one instance and a standby in another would forward nothing")
+	}
 	s.Peers = c.peers(&raw.Peers, lvs.FamilyOf(s.Daemon.Target().Addr()))
+	for i, a := range s.Peers {
+		if group := s.Daemon.Target().Addr(); group.IsLinkLocalMulticast() && group.Is6() && a.IsValid() && !a.IsLinkLocalUnicast() {
+			c.add(raw.Peers.values[i].pos, `an address in fe80::/10, or a wider group such as "ff05::81"`,
+				"messages to %s come from link-local addresses, never from %s", group, a)
+		}
+	}
+	if raw.SecretFile.ok() && len(raw.Peers.values) == 0 && !raw.Peers.bad {
+		c.add(raw.SecretFile.pos, `peers = ["ADDRESS"]`, "secret_file is for questions to the peers, and there are none")
+	}
 	return s
 }
+
+// MoveTogether tells whether a director always has the same role in all instances.
+func MoveTogether(all []VRRP) bool {
+	if len(all) < 2 {
+		return true
+	}
+	other := func(v VRRP) bool { return v.Group != all[0].Group || v.External }
+	return all[0].Group != "" && !slices.ContainsFunc(all, other)
+}
+
+func choice(b boolean) Choice {
+	switch {
+	case !b.ok():
+		return Deduced
+	case b.value:
+		return Yes
+	}
+	return No
+}
+
+// Defaults of the channel to the peers. The port is the first one behind those that
+// the kernel's daemons can take by default.
+const (
+	defaultPeerPort = 8848 + 16
+	defaultBehind   = 2 * time.Minute
+)
 
 func (c *checker) syncDaemon(raw *rawSync) lvs.SyncDaemon {
 	d := lvs.SyncDaemon{

@@ -20,6 +20,7 @@ type rawTrack struct {
 	Rise     number            `toml:"rise"`
 	Fall     number            `toml:"fall"`
 	Weight   number            `toml:"weight"`
+	Repair   list[text, *text] `toml:"repair"`
 }
 
 func (r *rawTrack) decode(p *problems, n *node) { decodeTable(p, n, r, "a table ["+n.path+"]") }
@@ -61,15 +62,10 @@ func (c *checker) tracked(e *entry[rawTrack]) track.Spec {
 		Weight:   int(raw.Weight.in(&c.problems, "weight", -253, 253, 0)),
 	}
 	s.Timeout = raw.Timeout.in(&c.problems, "timeout", 10*time.Millisecond, time.Hour, s.Interval)
-	for i := range raw.Command.values {
-		word := raw.Command.values[i].value
-		if i == 0 {
-			word = c.absolute(&raw.Command.values[i], "command")
-		}
-		s.Command = append(s.Command, word)
-	}
-	if raw.Command.ok() && len(s.Command) == 0 {
-		c.add(raw.Command.pos, "a program with its arguments", "command is an empty list")
+	s.Command = c.program(&raw.Command, "command")
+	s.Repair = c.program(&raw.Repair, "repair")
+	if raw.Repair.ok() && s.Fall < 2 {
+		c.add(raw.Repair.pos, "fall = 2 or more beside repair", "with fall = %d %s is down before it could be repaired", s.Fall, e.name)
 	}
 	if raw.Link.ok() {
 		s.Link = c.device(&raw.Link)
@@ -78,6 +74,22 @@ func (c *checker) tracked(e *entry[rawTrack]) track.Spec {
 		s.Gateway, _ = c.address(raw.Gateway.pos, raw.Gateway.value, aHost, 0, true)
 	}
 	return s
+}
+
+// program reads a program with its arguments.
+func (c *checker) program(raw *list[text, *text], what string) []string {
+	var words []string
+	for i := range raw.values {
+		word := raw.values[i].value
+		if i == 0 {
+			word = c.absolute(&raw.values[i], what)
+		}
+		words = append(words, word)
+	}
+	if raw.ok() && len(words) == 0 {
+		c.add(raw.pos, "a program with its arguments", "%s is an empty list", what)
+	}
+	return words
 }
 
 // absolute reads a path that is not relative.

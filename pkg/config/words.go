@@ -14,7 +14,7 @@ func choose[T any](p *problems, t *text, what string, words []string, parse func
 	}
 	v, err := parse(t.value)
 	if err != nil {
-		p.add(t.pos, oneOf(words), "unknown %s %q%s", what, t.value, didYouMean(t.value, words))
+		p.add(t.pos, oneOf(words), "unknown %s %q%s", what, t.value, DidYouMean(t.value, words))
 		t.bad = true
 		return zero, false
 	}
@@ -56,9 +56,10 @@ func short(d time.Duration) string {
 	return s
 }
 
-// didYouMean names the known word that is nearest to an unknown one, if any is
-// near: the same in another case, or with a third of its letters mistyped.
-func didYouMean(unknown string, known []string) string {
+// DidYouMean names the known word that is nearest to an unknown one, if any is
+// near: the same in another case, or with a third of its letters mistyped. It is
+// the end of a sentence, "" if none is near.
+func DidYouMean(unknown string, known []string) string {
 	best, least := "", max(1, len(unknown)/3)+1
 	if len(unknown) > 64 {
 		return ""

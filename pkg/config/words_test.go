@@ -19,7 +19,7 @@ func TestDidYouMean(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		if got := didYouMean(tt.name, known); got != tt.want {
+		if got := DidYouMean(tt.name, known); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.name, got, tt.want)
 		}
 	}

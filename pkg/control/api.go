@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify"
@@ -26,18 +28,26 @@ type Director interface {
 	// SetRole sets the role in an external VRRP instance, in all if the name is "".
 	SetRole(ctx context.Context, instance string, role lvs.Role) error
 	// PushConnections sends all connections to the standbys and tells how many.
-	PushConnections(context.Context) (int, error)
+	PushConnections(context.Context) (status.Push, error)
 	// Probes gives the latest probes of the checks of one real server.
 	Probes(ctx context.Context, virtual, server string) ([]status.Probes, error)
-	// Health gives what all checks say, for whoever plans another configuration.
+	// Health gives what all checks and elections say, for whoever plans another
+	// configuration.
 	Health(context.Context) (Health, error)
 	// TestNotify sends a test message to the receiver with a name, or to all if it
 	// is "".
 	TestNotify(ctx context.Context, name string) ([]notify.Outcome, error)
+	// Changes gives the changes of state after a number, the oldest first. Where there
+	// is none yet it waits for one, at most the time given.
+	Changes(ctx context.Context, after uint64, wait time.Duration) ([]changelog.Change, error)
+
+	Overrider
 }
 
-// Health is what a director's checks say.
+// Health is what a director's checks say, and what its roles are: what the desired
+// state follows from besides the configuration.
 type Health struct {
+	Roles    map[string]lvs.Role     `json:"roles"`       // by VRRP instance
 	Snapshot health.Snapshot         `json:"snapshot"`    // by the keys of the checks
 	Lost     map[lvs.ServiceKey]bool `json:"quorum_lost"` // for each service
 }
@@ -92,6 +102,7 @@ const (
 	failoverPath = "/v1/failover" // ?instance=NAME
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"
+	changesPath  = "/v1/changes" // ?after=NUMBER&wait=DURATION
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

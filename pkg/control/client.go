@@ -122,12 +122,13 @@ func (c *Client) exchange(ctx context.Context, method, path string, answer any) 
 			return fmt.Errorf("read its answer: %w", err)
 		}
 		return nil
-	case http.StatusForbidden:
-		return fmt.Errorf("%w: only root and the user that it runs as may", fs.ErrPermission)
 	}
 	var f failure
 	if err := body.Decode(&f); err != nil || f.Error == "" {
 		return fmt.Errorf("unexpected answer %q: is it of another version, or another program?", resp.Status)
+	}
+	if resp.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", fs.ErrPermission, f.err())
 	}
 	return f.err()
 }
@@ -151,7 +152,7 @@ func (c *Client) explain(err error) error {
 		}
 		return fmt.Errorf("%w: nothing listens there", ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: only root and the user that it runs as may", fs.ErrPermission)
+		return fmt.Errorf("%w: only root, the user that it runs as and director.group may", fs.ErrPermission)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("it ended without an answer")
 	case len(c.path) > maxPath:

@@ -19,9 +19,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/notify"
+	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -51,7 +53,9 @@ func (f fake) Failover(_ context.Context, instance string) error {
 	return errors.New("hand over " + instance)
 }
 
-func (f fake) PushConnections(context.Context) (int, error) { return 3, nil }
+var aPush = status.Push{Connections: status.Connections{Connections: 3}}
+
+func (f fake) PushConnections(context.Context) (status.Push, error) { return aPush, nil }
 
 func (f fake) SetRole(_ context.Context, instance string, role lvs.Role) error {
 	return errors.New(instance + " " + role.String())
@@ -59,13 +63,13 @@ func (f fake) SetRole(_ context.Context, instance string, role lvs.Role) error {
 
 // Probes tells of one check that is called like the server.
 func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes, error) {
-	return []status.Probes{{Service: lvs.MarkKey(1, lvs.IPv4), Timing: virtual, Check: status.Check{Name: server}}}, nil
+	return []status.Probes{{Service: lvs.MarkKey(1, lvs.IPv4), Timing: virtual, Probes: []status.Probe{}, Check: status.Check{Name: server}}}, nil
 }
 
 // Health tells of one check.
 func (f fake) Health(context.Context) (Health, error) {
 	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
-	return Health{Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
+	return Health{Roles: map[string]lvs.Role{"front": lvs.Active}, Snapshot: health.Snapshot{"k": {State: health.Down}}, Lost: map[lvs.ServiceKey]bool{key: true}}, nil
 }
 
 // TestNotify has the one receiver "ops".
@@ -76,21 +80,49 @@ func (f fake) TestNotify(_ context.Context, name string) ([]notify.Outcome, erro
 	return []notify.Outcome{{Name: "ops", Error: "timed out", Took: 1.5}}, nil
 }
 
+// Override gives the order back as it came.
+func (f fake) Override(_ context.Context, o Order) (Ordered, error) {
+	if o.Target == override.Of("no", "body") {
+		return Ordered{}, errors.New("no virtual service no")
+	}
+	text := fmt.Sprintf("%s %d %t %s %s", o.Target, o.Weight, o.Remove, o.Deadline, o.Reason)
+	return Ordered{Changed: true, Override: override.Override{Target: o.Target, By: o.By}, Servers: []string{text}, Others: []override.Override{}, Errors: []string{}}, nil
+}
+
+func (f fake) Enable(_ context.Context, t override.Target, _ string) (Ordered, error) {
+	return Ordered{Override: override.Override{Target: t}, Servers: []string{}, Others: []override.Override{}, Errors: []string{}}, nil
+}
+
+func (f fake) Drain(_ context.Context, t override.Target) (Drain, error) {
+	return Drain{Override: override.Override{Target: t}, Empty: true, Servers: []DrainServer{}}, nil
+}
+
+// Changes has one after each number.
+func (f fake) Changes(_ context.Context, after uint64, wait time.Duration) ([]changelog.Change, error) {
+	return []changelog.Change{{Number: after + 1, Text: wait.String()}}, nil
+}
+
 // named is a director that has a name and nothing to do.
 func named(name string) fake {
 	return fake{
 		status: func(context.Context) (status.Status, error) { return status.Status{Director: name}, nil },
-		reload: func(context.Context) (Reloaded, error) { return Reloaded{Director: name, Operations: 3}, nil },
+		reload: func(context.Context) (Reloaded, error) {
+			return Reloaded{Director: name, Operations: 3, Errors: []string{}}, nil
+		},
 	}
 }
 
 // serve runs a server on the socket until the test ends, or stop is called.
 func serve(t *testing.T, path string, d Director) (stop func()) {
 	t.Helper()
-	s, err := Listen(path, d, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, err := Listen(path, Access{}, d, slog.New(slog.DiscardHandler))
+	must(t, err)
+	return run(t, s)
+}
+
+// run runs a server until the test ends, or stop is called.
+func run(t *testing.T, s *Server) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -125,7 +157,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("status: %v (-want +got):\n%s", err, diff)
 	}
 	reloaded, err := Dial(path).Reload(t.Context())
-	if diff := cmp.Diff(Reloaded{Director: "lb1", Operations: 3}, reloaded); diff != "" || err != nil {
+	if diff := cmp.Diff(Reloaded{Director: "lb1", Operations: 3, Errors: []string{}}, reloaded); diff != "" || err != nil {
 		t.Errorf("reload: %v (-want +got):\n%s", err, diff)
 	}
 	probes, err := Dial(path).Probes(t.Context(), "a&b", "c/d")
@@ -260,7 +292,7 @@ func TestRoles(t *testing.T) {
 	if err := client.SetRole(t.Context(), "front", lvs.Undecided); err == nil {
 		t.Error("nobody can be told to be undecided")
 	}
-	if n, err := client.PushConnections(t.Context()); n != 3 || err != nil {
-		t.Errorf("push: %d, %v", n, err)
+	if p, err := client.PushConnections(t.Context()); p != aPush || err != nil {
+		t.Errorf("push: %+v, %v", p, err)
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // How long the parts of a call may take. A client that is slower is cut off.
@@ -29,26 +27,29 @@ const (
 // Server answers on a unix socket.
 type Server struct {
 	director Director
+	access   Access
 	log      *slog.Logger
 	http     http.Server
+	crowd    crowd
 	listener net.Listener
 }
 
-// Listen makes the socket, with access for its owner only. A left-over socket
-// is replaced; one that somebody listens on, or anything else at its place, is
-// an error.
-func Listen(path string, d Director, log *slog.Logger) (*Server, error) {
-	listener, err := listen(path)
+// Listen makes the socket, with access for its owner and, if there is one, a group.
+// A left-over socket is replaced; one that somebody listens on, or anything else at
+// its place, is an error.
+func Listen(path string, a Access, d Director, log *slog.Logger) (*Server, error) {
+	listener, err := listen(path, a)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	return newServer(listener, d, log), nil
+	return newServer(listener, a, d, log), nil
 }
 
-func newServer(l net.Listener, d Director, log *slog.Logger) *Server {
-	s := &Server{director: d, log: log, listener: l}
+func newServer(l net.Listener, a Access, d Director, log *slog.Logger) *Server {
+	s := &Server{director: d, access: a, log: log, listener: l}
 	s.http = http.Server{
-		ConnContext:       withPeer,
+		ConnContext:       s.crowd.welcome,
+		ConnState:         s.crowd.note,
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       readTime,
 		IdleTimeout:       idleTime,
@@ -58,22 +59,14 @@ func newServer(l net.Listener, d Director, log *slog.Logger) *Server {
 	return s
 }
 
-func listen(path string) (net.Listener, error) {
+func listen(path string, a Access) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the path of a socket has at most %d bytes", maxPath)
 	}
 	if err := removeSocket(path); err != nil {
 		return nil, err
 	}
-	// The mask closes the moment between bind and chmod.
-	old := unix.Umask(0o177)
-	defer unix.Umask(old)
-	listener, err := net.Listen("unix", path)
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return nil, op.Err // the rest of it is the path once more
-	}
-	return listener, err
+	return a.bind(path)
 }
 
 // removeSocket removes what a director left behind that was killed. The lock of
@@ -100,7 +93,7 @@ func removeSocket(path string) error {
 // Run answers until the context ends; calls that are under way get a moment to
 // end then.
 func (s *Server) Run(ctx context.Context) error {
-	s.http.Handler = authorize(s.handler(ctx), s.log)
+	s.http.Handler = s.crowd.asks(authorize(s.handler(ctx), s.access, s.log))
 	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -123,76 +116,31 @@ func (s *Server) stop() {
 	}
 }
 
-// handler answers the calls until the context ends. A reload outlives a client
-// that has gone away: what it began, it ends.
+// handler answers the calls until the context ends.
 func (s *Server) handler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
-		now, err := s.director.Status(r.Context())
-		reply(w, now, err)
-	})
-	mux.HandleFunc("POST "+reloadPath, func(w http.ResponseWriter, _ *http.Request) {
-		done, err := s.director.Reload(ctx)
-		reply(w, done, err)
-	})
-	mux.HandleFunc("GET "+probesPath, func(w http.ResponseWriter, r *http.Request) {
-		list, err := s.director.Probes(r.Context(), r.FormValue("virtual"), r.FormValue("server"))
-		reply(w, list, err)
-	})
-	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, r *http.Request) {
-		h, err := s.director.Health(r.Context())
-		reply(w, h, err)
-	})
-	handleVRRP(mux, s.director)
-	mux.HandleFunc("POST "+notifyPath, func(w http.ResponseWriter, r *http.Request) {
-		outcomes, err := s.director.TestNotify(r.Context(), r.URL.Query().Get("name"))
-		reply(w, outcomes, err)
-	})
+	for _, c := range calls(ctx, s.director) {
+		mux.HandleFunc(c.method+" "+c.path, func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength != 0 {
+				w.Header().Set("Connection", "close")
+				write(w, http.StatusRequestEntityTooLarge, failure{Error: "a call has no body: what it says is in the query"})
+				return
+			}
+			value, err := c.answer(r)
+			if err != nil {
+				write(w, http.StatusUnprocessableEntity, failureOf(err))
+				return
+			}
+			write(w, http.StatusOK, value)
+		})
+	}
 	return mux
 }
 
-func reply(w http.ResponseWriter, value any, err error) {
-	code := http.StatusOK
-	if err != nil {
-		code, value = http.StatusUnprocessableEntity, failureOf(err)
-	}
+func write(w http.ResponseWriter, code int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	// An error here is the client's going away: nobody is left to tell.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(value)
-}
-
-type peerKey struct{}
-
-// withPeer puts the credentials of who connected into the context of its
-// requests.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	raw, err := c.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return ctx
-	}
-	var peer *unix.Ucred
-	if errControl := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); errControl != nil || err != nil {
-		return ctx
-	}
-	return context.WithValue(ctx, peerKey{}, peer)
-}
-
-// authorize lets root and the daemon's own user in, and logs who changes
-// something.
-func authorize(next http.Handler, log *slog.Logger) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
-		if !ok || peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		if r.Method != http.MethodGet {
-			log.Info("control request", "path", r.URL.Path, "uid", peer.Uid, "pid", peer.Pid)
-		}
-		next.ServeHTTP(w, r)
-	})
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -49,7 +48,7 @@ func TestWhatIsAtTheSocketsPlace(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := socket(t)
 			test.place(t, path)
-			s, err := Listen(path, named("lb1"), slog.New(slog.DiscardHandler))
+			s, err := Listen(path, Access{}, named("lb1"), slog.New(slog.DiscardHandler))
 			if test.want != "" {
 				if err == nil || err.Error() != "listen on "+path+": "+test.want && !strings.HasSuffix(err.Error(), ": "+test.want) {
 					t.Errorf("got %v, want %s", err, test.want)
@@ -79,7 +78,6 @@ func must(t *testing.T, err error) {
 
 // The permissions of the socket are not all that keeps others out.
 func TestAnotherUserIsRefused(t *testing.T) {
-	const nobody = 65534
 	if os.Geteuid() != 0 {
 		// Without root there is no other user to be. What is left to test is that
 		// the server takes its own user.
@@ -89,25 +87,11 @@ func TestAnotherUserIsRefused(t *testing.T) {
 		must(t, err)
 		return
 	}
-	dir, err := os.MkdirTemp("", "control")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755))
-	path := filepath.Join(dir, "lvsd.sock")
+	path := openSocket(t)
 	serve(t, path, named("lb1"))
-	ask := func(uid uint32) string {
-		// The program's own path may lead through folders that are root's alone.
-		c := exec.Command("/proc/self/exe")
-		c.Env = append(os.Environ(), asClient+"="+path)
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-		out, err := c.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
+	ask := func(uid uint32) string { return askAs(t, path, syscall.Credential{Uid: uid, Gid: uid}) }
 	prefix := " ask the director on " + path + ": "
-	if got, want := ask(nobody), prefix[1:]+"permission denied: only root and the user that it runs as may"; got != want {
+	if got, want := ask(nobody), prefix[1:]+"permission denied: only root, the user that it runs as and director.group may"; got != want {
 		t.Errorf("by the socket's mode: got %q, want %q", got, want)
 	}
 	must(t, os.Chmod(path, 0o666))
@@ -221,9 +205,9 @@ func TestSlowClients(t *testing.T) {
 				d.status = func(context.Context) (status.Status, error) { return large, nil }
 				near, far := net.Pipe()
 				listener := &single{conn: far, closed: make(chan struct{})}
-				s := newServer(listener, d, slog.New(slog.DiscardHandler))
+				s := newServer(listener, Access{}, d, slog.New(slog.DiscardHandler))
 				s.http.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-					return context.WithValue(ctx, peerKey{}, &unix.Ucred{})
+					return context.WithValue(ctx, peerKey{}, peer{})
 				}
 				begin := time.Now()
 				cut := make(chan time.Duration, 1)

@@ -6,25 +6,8 @@ import (
 	"net/url"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/status"
 )
-
-// handleVRRP answers the calls about roles.
-func handleVRRP(mux *http.ServeMux, d Director) {
-	mux.HandleFunc("POST "+failoverPath, func(w http.ResponseWriter, r *http.Request) {
-		reply(w, struct{}{}, d.Failover(r.Context(), r.FormValue("instance")))
-	})
-	mux.HandleFunc("POST "+pushPath, func(w http.ResponseWriter, r *http.Request) {
-		n, err := d.PushConnections(r.Context())
-		reply(w, n, err)
-	})
-	mux.HandleFunc("POST "+rolePath, func(w http.ResponseWriter, r *http.Request) {
-		role, err := lvs.ParseRole(r.FormValue("role"))
-		if err == nil {
-			err = d.SetRole(r.Context(), r.FormValue("instance"), role)
-		}
-		reply(w, struct{}{}, err)
-	})
-}
 
 // Failover asks the director to hand a VRRP instance over, all if the name is "".
 func (c *Client) Failover(ctx context.Context, instance string) error {
@@ -41,8 +24,8 @@ func (c *Client) SetRole(ctx context.Context, instance string, role lvs.Role) er
 
 // PushConnections makes the director send all its connections to the standbys, and
 // tells how many it sent.
-func (c *Client) PushConnections(ctx context.Context) (int, error) {
-	var n int
-	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &n)
-	return n, err
+func (c *Client) PushConnections(ctx context.Context) (status.Push, error) {
+	var p status.Push
+	err := c.call(ctx, reloadTime, http.MethodPost, pushPath, &p)
+	return p, err
 }

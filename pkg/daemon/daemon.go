@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lvsd/lvsd/pkg/changelog"
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
@@ -25,6 +26,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/metrics"
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
+	"github.com/lvsd/lvsd/pkg/override"
+	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	page "github.com/lvsd/lvsd/pkg/web"
 )
@@ -50,10 +53,15 @@ type Director struct {
 	reconciler *reconcile.Reconciler
 	judge      *judge
 	roles      *roles
+	sharing    *sharing
 	notifier   *notify.Notifier
+	overrides  *store.Store
+	lookout    *lookout
+	drains     *drains
+	changes    *changelog.Log
+	watchdog   watchdog
 	metrics    *metrics.Metrics
 	web        *page.Server
-	recent     recent
 	inError    bool // after the last round; the rounds' own
 	started    time.Time
 
@@ -113,12 +121,24 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	j := newJudge(o.Log)
+	data, err := acquireData(cfg.Director.DataDir)
+	if errors.Is(err, errRunning) {
+		return err
+	}
+	if err != nil {
+		o.Log.Warn("data directory cannot be used: servers cannot be drained, and changes are forgotten at a restart", "err", err)
+	}
+	defer data.release()
+	words, err := openOverrides(cfg)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log, words)
 	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
-	server, err := control.Listen(o.Socket, d, o.Log)
+	server, err := control.Listen(o.Socket, control.Access{Group: cfg.Director.Group, GID: cfg.Director.GID}, d, o.Log)
 	if err != nil {
 		return err
 	}
@@ -129,18 +149,32 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
 		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
-		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log),
+		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
-	roles.quorum, roles.tell = d.quorum, d.tell
+	d.lookout = newLookout(v.look)
+	d.drains = newDrains(d, v)
+	var err error
+	if d.changes, err = changelog.Open(a.config.Director.DataDir); err != nil {
+		o.Log.Warn("changes before this start are forgotten", "err", err)
+	}
+	roles.quorum, roles.tell, roles.note = d.quorum, d.notifier.Tell, d.noteRole
+	d.sharing = newSharing(o.Log, v, d.current, roles.current)
+	d.sharing.tell = d.notifier.Tell
+	r.OnRound(func(round reconcile.Round) {
+		d.roundDone(round)
+		d.sharing.after(round)
+		d.watchdog.feed()
+	})
+	j.hear = d.hear
 	d.metrics = metrics.New(o.Version, d.sample)
 	d.web = page.New(d, d.metrics.Handler(), o.Log)
 	d.web.Set(a.config.HTTP)
 	j.checker.OnProbe(d.metrics.Probe)
-	r.OnRound(d.roundDone)
-	j.tell = d.tell
+	d.sharing.counts = d.metrics.Pushed
 	return d
 }
 
@@ -162,22 +196,32 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	d.noteSelf("starts")
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(live)
 	defer quiet()
+	defer d.noteSelf("stops")
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			d.roles.start()
+			if d.current().Sync.Asks() {
+				tasks.Go(func() error { return d.elect(ctx) })
+			} else {
+				d.roles.start()
+			}
 			tellSystemd("READY=1")
+			d.watchdog.expect(d.current().Director.Resync)
 		})
 		return nil
 	})
 	tasks.Go(func() error { return d.judge.run(ctx, d.reconciler.Kick, d.roundTime) })
+	tasks.Go(func() error { return d.lookout.run(ctx) })
+	tasks.Go(func() error { return d.drains.run(ctx) })
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return d.web.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
 	select {
@@ -186,19 +230,23 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")
+	d.sharing.handOver(context.WithoutCancel(ctx))
 	d.roles.stop()
 	d.reconciler.Readdress(context.WithoutCancel(ctx))
 	end()
 	return errors.Join(tasks.Wait(), d.stop())
 }
 
-// startNotifier runs the notifier and gives the function that stops it.
+// startNotifier runs the notifier and the log of changes and gives the function that stops it.
 func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.notifier.Run(ctx)
+		var both sync.WaitGroup
+		both.Go(func() { d.notifier.Run(ctx) })
+		both.Go(func() { _ = d.changes.Run(ctx, func(err error) { d.log().Warn("changes not kept", "err", err) }) })
+		both.Wait()
 	}()
 	return func() {
 		cancel()

@@ -60,14 +60,17 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. %DIR% in the text stands for its folder.
-func start(t *testing.T, text string) *running {
+// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
 	}
 	r.listen()
 	r.write(text)
+	for _, f := range before {
+		f(r.dir)
+	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	files := newWatch(r.path(), log)
 	t.Cleanup(files.close)
@@ -78,14 +81,16 @@ func start(t *testing.T, text string) *running {
 	devices := netdevtest.New("eth0")
 	ledger, err := openLedger(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log)
+	words, err := openOverrides(c)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, words)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
 		}, ledger, log, a.goal(j)))
-	server, err := control.Listen(r.socket(), r.d, log)
+	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -98,7 +103,8 @@ func start(t *testing.T, text string) *running {
 			t.Errorf("the director ended with %v", err)
 		}
 	})
-	r.hears("READY=1")
+	for r.next("READY=1") != "READY=1" {
+	}
 	return r
 }
 
@@ -108,7 +114,7 @@ func (r *running) socket() string { return socketIn(r.dir) }
 func (r *running) write(text string) {
 	r.t.Helper()
 	if !strings.Contains(text, "state_dir") {
-		text = "director.state_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
+		text = "director.state_dir = \"%DIR%\"\ndirector.data_dir = \"%DIR%\"\ndirector.name = \"lb1\"\n" + text
 	}
 	must(r.t, os.WriteFile(r.path(), []byte(strings.ReplaceAll(text, "%DIR%", r.dir)), 0o600))
 }
@@ -142,11 +148,18 @@ func notifySocket(t *testing.T, path string) *net.UnixConn {
 // hears waits for the next notice and holds that it begins as wanted.
 func (r *running) hears(want string) string {
 	r.t.Helper()
+	got := r.next(want)
+	if !strings.HasPrefix(got, want) {
+		r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
+	}
+	return got
+}
+
+// next waits for the next notice.
+func (r *running) next(want string) string {
+	r.t.Helper()
 	select {
 	case got := <-r.notices:
-		if !strings.HasPrefix(got, want) {
-			r.t.Fatalf("the director says %q, want %q; its log:\n%s", got, want, r.log)
-		}
 		return got
 	case <-time.After(patience):
 		r.t.Fatalf("the director does not say %q; its log:\n%s", want, r.log)
@@ -212,8 +225,9 @@ func (f fakeRules) Rules(want map[lvs.Rule]int) (map[lvs.Rule]int, error) {
 
 // fakeModules is a kernel that has every module, but for those that hang.
 type fakeModules struct {
-	mu    sync.Mutex
-	hangs map[string]chan struct{}
+	mu      sync.Mutex
+	hangs   map[string]chan struct{}
+	loading string // the module whose loading began last
 }
 
 // hang makes the loading of a module hang until the channel is closed.
@@ -232,9 +246,16 @@ func (f *fakeModules) Has(name string) (bool, error) {
 func (f *fakeModules) Load(_ context.Context, name string) error {
 	f.mu.Lock()
 	hang := f.hangs[name]
+	f.loading = name
 	f.mu.Unlock()
 	<-hang
 	return nil
+}
+
+func (f *fakeModules) loads(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loading == name
 }
 
 // Each signal that a director knows, sent to the process.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
@@ -15,7 +16,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
-	"github.com/lvsd/lvsd/pkg/notify/notice"
+	"github.com/lvsd/lvsd/pkg/override"
+	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -40,13 +42,17 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 func (a aim) goal(j *judge) reconcile.Goal {
 	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
 	if len(a.checks.Of) == 0 {
-		desire = remembered(desire, j.currentRoles)
+		desire = remembered(desire, j.currentRoles, j.overrides.Set)
 	}
 	return reconcile.Goal{
 		Desire: desire,
 		Addresses: func(addresses map[lvs.AddressKey]lvs.Address) lvs.State {
 			var s lvs.State
-			s.Addresses, s.Absent = desired.Addresses(a.config, desired.Host{Addresses: addresses, Roles: j.currentRoles()})
+			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
+			s.Addresses, s.Absent = desired.Addresses(a.config, host)
+			if s.Silent = desired.Silent(a.config, addresses); s.Silent {
+				s.Daemons = desired.Daemons(a.config, host)
+			}
 			return s
 		},
 		Resync:    a.config.Director.Resync,
@@ -54,19 +60,20 @@ func (a aim) goal(j *judge) reconcile.Goal {
 	}
 }
 
-// remembered builds the state anew only for other addresses or roles than the
-// last time: without checks nothing else changes it, and a large one takes long
+// remembered builds the state anew only for other addresses, roles or overrides than
+// the last time: without checks nothing else changes it, and a large one takes long
 // to build.
-func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) reconcile.Desire {
+func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, overrides func() override.Set) reconcile.Desire {
 	var addresses map[lvs.AddressKey]lvs.Address
 	var then map[string]lvs.Role
+	var words override.Set
 	var state lvs.State
 	return func(observed lvs.State) lvs.State {
-		now := roles()
-		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) {
+		now, said := roles(), overrides()
+		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) || !slices.Equal(words, said) {
 			state = desire(observed)
-			addresses, then = observed.Addresses, now
-			if !maps.Equal(now, roles()) {
+			addresses, then, words = observed.Addresses, now, said
+			if !maps.Equal(now, roles()) || !slices.Equal(said, overrides()) {
 				addresses = nil // nobody knows which of them the state has
 			}
 		}
@@ -77,21 +84,22 @@ func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role) recon
 // judge turns what the checks say into what the reconciler leads to. It keeps
 // what the next judgement must know of the last one.
 type judge struct {
-	checker  *health.Checker
-	snapshot func() health.Snapshot
-	roles    func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
+	checker   *health.Checker
+	overrides *store.Store
+	snapshot  func() health.Snapshot
+	roles     func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
 
 	mu      sync.Mutex
 	kick    func()
-	tell    func(notice.Event)
+	hear    func(news)
 	timer   *time.Timer // of the next step of a slow start; nil before the first
 	lost    map[lvs.ServiceKey]bool
-	verdict desired.Verdict
+	verdict atomic.Pointer[desired.Verdict] // the last one; who reads it does not wait for the next
 }
 
-func newJudge(log *slog.Logger) *judge {
+func newJudge(log *slog.Logger, overrides *store.Store) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, snapshot: checker.Snapshot, kick: func() {}, tell: func(notice.Event) {}}
+	return &judge{checker: checker, overrides: overrides, snapshot: checker.Snapshot, kick: func() {}, hear: func(news) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -101,10 +109,11 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	in := desired.Input{
-		Host:  desired.Host{Addresses: observed.Addresses, Roles: roles},
-		Known: observed.Services,
-		Now:   time.Now(),
-		Asks:  a.checks.Asks,
+		Host:      desired.Host{Addresses: observed.Addresses, Roles: roles},
+		Overrides: j.overrides.Set(),
+		Known:     observed.Services,
+		Now:       time.Now(),
+		Asks:      a.checks.Asks,
 		Health: desired.Health{
 			Checks:   a.checks.Of,
 			Snapshot: j.snapshot(),
@@ -113,10 +122,11 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 	}
 	v := desired.Judge(a.config, in)
 	if observed.Services != nil {
-		for _, e := range verdictChanges(a.config, j.verdict, v, in.Now) {
-			j.tell(e)
+		for _, n := range verdictChanges(a.config, j.judged(), v, in.Now) {
+			j.hear(n)
 		}
-		j.lost, j.verdict = v.Lost(), v
+		j.lost = v.Lost()
+		j.verdict.Store(&v)
 		j.wake(v.Next)
 	}
 	return desired.BuildFrom(a.config, in, v)
@@ -171,21 +181,27 @@ func (j *judge) run(ctx context.Context, kick func(), round func() time.Duration
 	return err
 }
 
-// observed is what the checks say of the servers of a configuration.
+// judged is the last verdict, an empty one before the first.
+func (j *judge) judged() desired.Verdict {
+	if v := j.verdict.Load(); v != nil {
+		return *v
+	}
+	return desired.Verdict{}
+}
+
+// observed is what the checks say of the servers of a configuration. It waits for no
+// judgement.
 func (j *judge) observed(a aim) status.Observed {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	return status.Observed{
-		Health:  desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
-		Verdict: j.verdict,
+		Health:    desired.Health{Checks: a.checks.Of, Snapshot: j.snapshot()},
+		Verdict:   j.judged(),
+		Overrides: j.overrides.Set(),
 	}
 }
 
 // Health gives what all checks say.
 func (d *Director) Health(context.Context) (control.Health, error) {
-	d.judge.mu.Lock()
-	defer d.judge.mu.Unlock()
-	return control.Health{Snapshot: d.judge.snapshot(), Lost: maps.Clone(d.judge.lost)}, nil
+	return control.Health{Roles: d.judge.currentRoles(), Snapshot: d.judge.snapshot(), Lost: d.judge.judged().Lost()}, nil
 }
 
 // addressesChanged starts a round. The source of checks through the VIP may be

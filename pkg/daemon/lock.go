@@ -18,13 +18,20 @@ var errRunning = errors.New("a director already runs")
 // gives it back when its holder dies.
 type lock struct{ file *os.File }
 
-// acquire makes the state directory and takes its lock. The file holds the
-// process's number, for the error message of the next one that tries.
-func acquire(dir string) (*lock, error) {
+// acquire makes the state directory and takes its lock.
+func acquire(dir string) (*lock, error) { return acquireAs(dir, "state", "lvsd.lock") }
+
+// acquireData does the same to the data directory. They may be one, and two
+// directors with a state directory each must not share the other one.
+func acquireData(dir string) (*lock, error) { return acquireAs(dir, "data", "data.lock") }
+
+// acquireAs takes the lock of a name in a directory, which it makes. The file holds
+// the process's number, for the error message of the next one that tries.
+func acquireAs(dir, what, name string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
+		return nil, fmt.Errorf("make the %s directory: %w", what, err)
 	}
-	path := filepath.Join(dir, "lvsd.lock")
+	path := filepath.Join(dir, name)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
@@ -59,4 +66,8 @@ func holder(path string) string {
 
 // release gives the lock back. The file stays: removing it would let two
 // directors lock two files of one name.
-func (l *lock) release() { l.file.Close() }
+func (l *lock) release() {
+	if l != nil {
+		l.file.Close()
+	}
+}

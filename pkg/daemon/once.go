@@ -10,6 +10,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/health"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -95,9 +96,14 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 	if err != nil {
 		return nil, err
 	}
+	words, err := openOverrides(c)
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.DiscardHandler)
-	j := newJudge(log)
+	j := newJudge(log, words)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
+	j.roles = func() map[string]lvs.Role { return h.Roles }
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
 }
 
@@ -109,5 +115,21 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 		return status.Status{}, err
 	}
 	defer t.close()
-	return t.view().status(c, version, status.Observed{})
+	seen := t.view().look()
+	if seen.err != nil {
+		return status.Status{}, seen.err
+	}
+	observed, warnings := status.Observed{}, []string(nil)
+	if c.Director.DataDir != "" {
+		words, err := openOverrides(c)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		} else {
+			observed.Overrides = words.Set()
+		}
+	}
+	s := seen.status(c, version, observed)
+	s.Warnings = append(s.Warnings, warnings...)
+	s.Verdict = status.Judge(s)
+	return s, nil
 }

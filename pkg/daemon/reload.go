@@ -35,6 +35,7 @@ func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 		Operations: len(round.Results) - round.Failed(),
 		Errors:     problems(&round),
 	}
+	d.noteReload(reloaded.Operations, reloaded.Errors)
 	d.log().Info("reloaded", "operations", reloaded.Operations, "errors", len(reloaded.Errors))
 	return reloaded, nil
 }
@@ -61,9 +62,11 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.mu.Lock()
 	d.force = force{aim: a, loaded: time.Now()}
 	d.mu.Unlock()
+	d.watchdog.expect(c.Director.Resync)
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
+	d.sharing.follow()
 	d.web.Set(c.HTTP)
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
@@ -75,11 +78,18 @@ func (d *Director) refuse(err error) {
 }
 
 // unchangeable refuses what a running director cannot follow: its lock and its
-// memory of what it owns are in the state directory.
+// memory are in these directories.
 func unchangeable(old, new *config.Config) error {
 	if old.Director.StateDir != new.Director.StateDir {
 		return fmt.Errorf("director.state_dir changed from %s to %s: that needs a restart",
 			old.Director.StateDir, new.Director.StateDir)
+	}
+	if old.Director.DataDir != new.Director.DataDir {
+		return fmt.Errorf("director.data_dir changed from %s to %s: that needs a restart, and its files moved there",
+			old.Director.DataDir, new.Director.DataDir)
+	}
+	if old.Director.Group != new.Director.Group {
+		return fmt.Errorf("director.group changed from %q to %q: that needs a restart", old.Director.Group, new.Director.Group)
 	}
 	return nil
 }

@@ -26,11 +26,14 @@ type roles struct {
 	changed chan struct{} // capacity 1
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
+	note    func(vrrp.Event)
 	tasks   sync.WaitGroup
 
 	mu        sync.Mutex
 	started   bool
 	stopped   bool
+	drained   bool // the operator wants others to be active
+	late      bool // others have connections that this director has not got yet
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
@@ -56,6 +59,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		changed:   make(chan struct{}, 1),
 		quorum:    always,
 		tell:      func(notice.Event) {},
+		note:      func(vrrp.Event) {},
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
@@ -110,7 +114,9 @@ func (r *roles) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	r.configure()
+	if !r.stopped {
+		r.configure()
+	}
 }
 
 // set puts other instances in the place of those before.
@@ -125,7 +131,7 @@ func (r *roles) set(instances []config.VRRP) {
 
 // configure starts, changes and stops routers. The caller holds mu.
 func (r *roles) configure() {
-	groups := groups(r.instances)
+	groups := groups(r.instances, r.drained || r.late)
 	if len(groups) > 0 {
 		// One more than there are processors: however many are busy with a large table,
 		// the system then still shares the machine fairly with the routers.
@@ -232,6 +238,7 @@ func (r *roles) report(e vrrp.Event) {
 	if e.Source.IsValid() {
 		args = append(args, "source", e.Source)
 	}
+	r.note(e)
 	if told, ok := noticeOf(e, r.instance(e.Instance).Priority); ok {
 		r.tell(told)
 	}
@@ -365,6 +372,21 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	return nil
 }
 
+// lastResort is the priority of a director that is drained or late: it is active
+// only where nobody else lives.
+const lastResort = 1
+
+// priority is the one in force: the configured one, changed by what is tracked.
+func priority(v config.VRRP, change int, last bool) uint8 {
+	switch {
+	case last:
+		return lastResort
+	case v.Priority == vrrp.Owner:
+		return vrrp.Owner
+	}
+	return uint8(min(max(int(v.Priority)+change, 1), 254))
+}
+
 func names(instances []vrrp.Instance) []string {
 	var all []string
 	for _, i := range instances {
@@ -374,7 +396,7 @@ func names(instances []vrrp.Instance) []string {
 }
 
 // groups are the instances that move together, by the group's name or their own.
-func groups(all []config.VRRP) map[string][]vrrp.Instance {
+func groups(all []config.VRRP, last bool) map[string][]vrrp.Instance {
 	var vips []netip.Addr
 	for _, v := range all {
 		for _, a := range v.VIPs {
@@ -388,20 +410,20 @@ func groups(all []config.VRRP) map[string][]vrrp.Instance {
 			key = "instance " + v.Name
 		}
 		if !v.External {
-			groups[key] = append(groups[key], instance(v, vips))
+			groups[key] = append(groups[key], instance(v, vips, last))
 		}
 	}
 	return groups
 }
 
-func instance(v config.VRRP, vips []netip.Addr) vrrp.Instance {
+func instance(v config.VRRP, vips []netip.Addr, last bool) vrrp.Instance {
 	i := vrrp.Instance{
 		Name:   v.Name,
 		Family: v.Family,
 		Settings: vrrp.Settings{
 			Version:      vrrp.Version(v.Version),
 			VRID:         v.ID,
-			Priority:     v.Priority,
+			Priority:     priority(v, 0, last),
 			Interval:     v.Interval,
 			Preempt:      v.Preempt,
 			PreemptDelay: v.PreemptDelay,

@@ -21,6 +21,7 @@ func newRules() *rules {
 		{Family: lvs.IPv4, Name: "nat"}:    true,
 		{Family: lvs.IPv6, Name: "nat"}:    true,
 		{Family: lvs.IPv4, Name: "filter"}: true,
+		{Family: lvs.IPv6, Name: "filter"}: true,
 	}}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"os"
-	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -13,19 +12,21 @@ import (
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
-// Status reads the kernel and says what the daemon knows of it.
+// Status says what was seen of the kernel, as fresh as can be had soon, and what the
+// daemon knows of it.
 func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	d.mu.Lock()
 	f := d.force
 	d.mu.Unlock()
-	o := d.judge.observed(f.aim)
-	o.Roles = d.roles.current()
-	s, err := d.view.status(f.config, d.options.Version, o)
+	seen, err := d.lookout.sight(ctx)
 	if err != nil {
 		return status.Status{}, err
 	}
+	s := seen.status(f.config, d.options.Version, d.judge.observed(f.aim))
 	s.SetElections(d.roles.status())
+	s.SetKnown(d.sharing.known())
 	s.Daemon = d.daemonStatus(f)
+	s.Verdict = status.Judge(s)
 	return s, nil
 }
 
@@ -51,9 +52,9 @@ func (d *Director) daemonStatus(f force) *status.Daemon {
 // view is what a status reads of the kernel.
 type view struct {
 	services interface {
-		Services() ([]lvs.Service, error)
-		Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+		Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error)
 		Daemons() ([]lvs.SyncDaemon, error)
+		Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	}
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)
@@ -72,28 +73,12 @@ func (v view) source(server netip.Addr) netip.Addr {
 	return path.Source
 }
 
-// status reads the kernel, and adds what a daemon knows.
-func (v view) status(c *config.Config, version string, o status.Observed) (status.Status, error) {
-	services, err := v.services.Services()
-	if err != nil {
-		return status.Status{}, err
-	}
-	stats, err := v.services.Stats()
-	if err != nil {
-		return status.Status{}, err
-	}
-	addresses, err := v.devices.Addresses()
-	if err != nil {
-		return status.Status{}, err
-	}
-	daemons, err := v.services.Daemons()
-	if err != nil {
-		return status.Status{}, err
-	}
-	o.Services, o.Stats, o.Addresses, o.Daemons = services, stats, addresses, daemons
-	s := status.Build(c, o)
-	s.Version, s.Time = version, time.Now()
-	return s, nil
+// status lays what was seen beside a configuration and what a daemon knows.
+func (s sight) status(c *config.Config, version string, o status.Observed) status.Status {
+	o.Services, o.Stats, o.Addresses, o.Daemons = s.services, s.stats, s.addresses, s.daemons
+	now := status.Build(c, o)
+	now.Version, now.Time = version, s.at
+	return now
 }
 
 // problems are the sentences about what a round could not do.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -23,8 +24,12 @@ func (d *Director) tellRound(round reconcile.Round) {
 		d.tell(notice.Event{Kind: notice.Drift, Time: round.Start, Cause: list(drift)})
 	}
 	if round.OK() {
-		d.tell(notice.Event{Kind: notice.KernelOK})
-	} else if !d.inError {
+		d.notifier.Tell(notice.Event{Kind: notice.KernelOK}) // whoever was told of an error before this director began
+	}
+	switch {
+	case round.OK() && d.inError:
+		d.note(notice.Event{Kind: notice.KernelOK})
+	case !round.OK() && !d.inError:
 		d.tell(notice.Event{Kind: notice.KernelError, Cause: list(problems(&round))})
 	}
 	d.inError = !round.OK()
@@ -59,13 +64,15 @@ func (d *Director) tellReload(err error) {
 		d.tell(notice.Event{Kind: notice.ReloadRefused, Cause: err.Error()})
 		return
 	}
-	d.tell(notice.Event{Kind: notice.ReloadTaken})
+	d.notifier.Tell(notice.Event{Kind: notice.ReloadTaken})
 }
 
 // updateNotifier gives the notifier a new configuration.
 func (d *Director) updateNotifier(c *config.Config) {
 	d.notifier.Update(c.Director.Name, c.Notify)
-	d.notifier.Forget(func(e notice.Event) bool { return !has(c, e.Virtual, e.Real) || !hasInstance(c, e.Instance) })
+	d.notifier.Forget(func(e notice.Event) bool {
+		return !has(c, e.Virtual, e.Real) || !hasInstance(c, e.Instance) || !hasPeer(c, e)
+	})
 }
 
 // has tells whether a configuration has the service and the server, "" being no
@@ -82,6 +89,15 @@ func has(c *config.Config, virtual, real string) bool {
 // in particular.
 func hasInstance(c *config.Config, name string) bool {
 	return name == "" || slices.ContainsFunc(c.VRRP, func(v config.VRRP) bool { return v.Name == name })
+}
+
+// hasPeer tells whether a configuration has the director that an event is about, if
+// it is about one.
+func hasPeer(c *config.Config, e notice.Event) bool {
+	if e.Kind != notice.SyncBehind {
+		return true
+	}
+	return c.Sync.Asks() && slices.ContainsFunc(c.Sync.Peers, func(a netip.Addr) bool { return a.String() == e.Address })
 }
 
 // TestNotify sends a test message to the receiver with a name, or to all if it

@@ -37,6 +37,12 @@ func TestVerdictChanges(t *testing.T) {
 			Services: map[lvs.ServiceKey]desired.Service{key: {Lost: lost}},
 		}
 	}
+	drained := func(s health.Server) desired.Verdict {
+		v := verdict(s, false)
+		id := desired.ServerKey{Service: key, Server: netip.MustParseAddrPort("10.0.0.1:80")}
+		v.Servers[id] = desired.Server{Server: s, Drained: true}
+		return v
+	}
 	up, unknown := health.Server{State: health.Up}, health.Server{State: health.Unknown}
 	down := health.Server{State: health.Down, Error: "connection refused"}
 	flapping, flappingDown := health.Server{State: health.Up, Flapping: true}, health.Server{State: health.Down, Flapping: true}
@@ -67,12 +73,33 @@ func TestVerdictChanges(t *testing.T) {
 			"server-down up>down web/web1 10.0.0.1:80 connection refused",
 			"service-down up>down web/ tcp 192.0.2.1:80 too few of its real servers are up",
 		}},
+		{"drained", verdict(up, false), drained(up), nil},
+		{"a drained one fails", drained(up), drained(down), []string{
+			"not told", "server-down up>down web/web1 10.0.0.1:80 connection refused",
+		}},
+		{"a drained one fails, and the others have", with(drained(up), other, down), with(drained(down), other, down), []string{
+			"not told", "server-down up>down web/web1 10.0.0.1:80 connection refused",
+		}},
+		{"taken back while it is down", drained(down), verdict(down, false), []string{
+			"not logged", "server-down down>down web/web1 10.0.0.1:80 connection refused",
+		}},
+		{"taken back while it is up ends what was told before", drained(up), verdict(up, false), []string{
+			"not logged", "server-up up>up web/web1 10.0.0.1:80 ",
+		}},
+		{"taken back while nothing is known", drained(unknown), verdict(unknown, false), nil},
+		{"the last one beside a drained one goes", drained(up), with(drained(up), other, down), []string{
+			"server-down up>down web/web2 10.0.0.2:80 connection refused",
+			"service-down up>down web/ tcp 192.0.2.1:80 too few of its real servers are up",
+		}},
 		{"before the first verdict", desired.Verdict{}, verdict(up, false), nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			for _, e := range verdictChanges(c, tt.before, tt.after, time.Now()) {
+				if e.told != e.logged {
+					got = append(got, map[bool]string{true: "not logged", false: "not told"}[e.told])
+				}
 				got = append(got, string(e.Kind)+" "+e.From+">"+e.To+" "+e.Virtual+"/"+e.Real+" "+e.Address+" "+e.Cause)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

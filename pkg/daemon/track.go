@@ -17,10 +17,10 @@ type tracking struct {
 }
 
 // track begins to look after what these instances depend on. The priority and
-// the fault of each follow.
+// the fault of each follow. The caller holds mu.
 func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 	ctx, stop := context.WithCancel(context.Background())
-	t := &tracking{stop: stop}
+	t, last := &tracking{stop: stop}, r.drained || r.late
 	for _, v := range instances {
 		if !slices.Contains(router.names, v.Name) {
 			continue
@@ -37,10 +37,10 @@ func (r *roles) track(router *member, instances []config.VRRP) *tracking {
 				tracker.Run(ctx, func(s track.State) {
 					mu.Lock()
 					defer mu.Unlock()
-					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why)
+					r.log.Info("VRRP tracks", "vrrp", v.Name, "track", spec.Name, "up", s.Up, "number", s.Number, "why", s.Why, "repair", s.Repair)
 					states[i] = s
 					if e, known := track.Sum(v.Track, states); known {
-						router.SetPriority(v.Name, uint8(min(max(int(v.Priority)+e.Change, 1), 254)))
+						router.SetPriority(v.Name, priority(v, e.Change, last))
 						router.SetFault(v.Name, e.Fault)
 					}
 				})
@@ -60,11 +60,10 @@ func (d *Director) quorum(name string) error {
 	d.mu.Lock()
 	c := d.force.config
 	d.mu.Unlock()
-	d.judge.mu.Lock()
-	defer d.judge.mu.Unlock()
+	verdict := d.judge.judged()
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
-			if v.Name == name && d.judge.verdict.Services[key].Lost {
+			if v.Name == name && verdict.Services[key].Lost {
 				return fmt.Errorf("virtual service %s has lost its quorum", key)
 			}
 		}

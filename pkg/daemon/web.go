@@ -5,48 +5,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/lvsd/lvsd/pkg/notify/notice"
 	page "github.com/lvsd/lvsd/pkg/web"
 )
 
 // recentChanges is how many changes the status page shows.
 const recentChanges = 50
 
-// recent keeps what people were told last.
-type recent struct {
-	mu   sync.Mutex
-	list []page.Change // the oldest first
-}
-
-func (r *recent) add(e notice.Event) {
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.list = append(r.list, page.Change{Time: e.Time, Text: e.Text(), Grave: e.Kind.Begins()})
-	if extra := len(r.list) - recentChanges; extra > 0 {
-		r.list = slices.Delete(r.list, 0, extra)
-	}
-}
-
 // Recent gives the latest changes, the newest first.
 func (d *Director) Recent() []page.Change {
-	d.recent.mu.Lock()
-	defer d.recent.mu.Unlock()
-	list := slices.Clone(d.recent.list)
-	slices.Reverse(list)
-	return list
-}
-
-// tell tells people of an event, if it is news, and keeps it for the page.
-func (d *Director) tell(e notice.Event) {
-	if d.notifier.Tell(e) {
-		d.recent.add(e)
+	all := d.changes.After(0)
+	var list []page.Change
+	for _, c := range slices.Backward(all[max(0, len(all)-recentChanges):]) {
+		text := c.Text
+		if c.Cause != "" {
+			text += ": " + c.Cause
+		}
+		list = append(list, page.Change{Time: c.Time, Text: text, Grave: c.Trouble})
 	}
+	return list
 }
 
 // overdue is after how many times of resync a round is missed.

@@ -9,7 +9,7 @@ import (
 // have: those of the instances in which another director is active. An undecided
 // instance keeps what it finds.
 func Addresses(c *config.Config, host Host) (want map[lvs.AddressKey]lvs.Address, absent map[lvs.AddressKey]bool) {
-	want, absent = map[lvs.AddressKey]lvs.Address{}, map[lvs.AddressKey]bool{}
+	want, absent = hidden(c, host.Addresses), map[lvs.AddressKey]bool{}
 	for _, a := range c.Addresses {
 		want[a.AddressKey] = a
 	}

@@ -1,6 +1,6 @@
 // Package desired says what the kernel should hold: a pure function of the
-// configuration, the health of the real servers and what is known about the
-// host. Weights, quiescence and fallback are decided here and nowhere else. It
+// configuration, the health of the real servers, the operator's overrides and
+// what is known about the host. Weights, quiescence and fallback are decided here and nowhere else. It
 // does no I/O and reads no clock.
 package desired
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // Host is what the desired state must know of the machine: the interfaces that
@@ -23,11 +24,12 @@ type Host struct {
 
 // Input is what the desired state follows from besides the configuration.
 type Input struct {
-	Host   Host
-	Health Health
-	Known  map[lvs.ServiceKey]lvs.Service // what the kernel has
-	Asks   []Ask
-	Now    time.Time
+	Host      Host
+	Health    Health
+	Overrides override.Set
+	Known     map[lvs.ServiceKey]lvs.Service // what the kernel has
+	Asks      []Ask
+	Now       time.Time
 }
 
 // Build gives the desired state of a director with this configuration. Equal
@@ -59,6 +61,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	host := Host{Addresses: carriers}
 	s.Detours = detours(in.Asks, host)
 	s.Sysctls = sysctls(c, host, len(s.Detours) > 0)
+	s.Silent = Silent(c, in.Host.Addresses)
 	return s
 }
 

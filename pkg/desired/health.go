@@ -7,6 +7,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // ServerKey identifies a real server behind one key of a virtual service.
@@ -40,6 +41,7 @@ type Server struct {
 	health.Server
 	Weight  int32 // in force
 	Present bool  // it stands in the table at all
+	Drained bool  // by the operator: that it does not serve is no failure
 }
 
 // Lost gives what the next judgement needs to know of this one.
@@ -58,6 +60,7 @@ const stepTime = 500 * time.Millisecond
 // judge collects a verdict.
 type judge struct {
 	Input
+	words   override.Index
 	verdict Verdict
 }
 
@@ -68,7 +71,7 @@ type judge struct {
 // that the kernel does not have waits. So a restart changes nothing, and no new
 // server gets traffic before its first success.
 func Judge(c *config.Config, in Input) Verdict {
-	j := &judge{Input: in, verdict: Verdict{
+	j := &judge{Input: in, words: in.Overrides.Index(), verdict: Verdict{
 		Servers:  map[ServerKey]Server{},
 		Services: map[lvs.ServiceKey]Service{},
 	}}
@@ -83,10 +86,13 @@ func Judge(c *config.Config, in Input) Verdict {
 func (j *judge) service(v config.Virtual, key lvs.ServiceKey) {
 	kernel := weights(j.Known[key])
 	judged := make([]Server, len(v.Real))
+	words := make([]word, len(v.Real))
 	count := tally{}
 	for i, r := range v.Real {
+		words[i] = wordOn(j.words, v, r)
 		judged[i].Server = j.health(ServerKey{key, r.Server(key).Key}, r)
-		count.add(r, judged[i].State)
+		judged[i].Drained = words[i].drains()
+		count.add(r, judged[i])
 	}
 	belief := count.belief(v.MinAvailable)
 	up := int64(0)
@@ -97,15 +103,15 @@ func (j *judge) service(v config.Virtual, key lvs.ServiceKey) {
 		case s.State == health.Up, s.State == health.Down && belief == ignored && !off(r):
 			s.Weight, s.Present = full(r, s.Server), true
 			up += int64(s.Weight)
+			s.Weight = words[i].weight(s.Weight)
 			j.climb(v, s, has)
 		case s.State == health.Down && (belief == believed || off(r)):
 			s.Present = v.Quiescent
 		default:
-			s.Weight, s.Present = held(r, has, known), known || v.Quiescent
-			if s.Weight > 0 { // it may be on its way up
-				up += int64(max(s.Weight, r.Weight))
-			}
+			s.Weight, s.Present = held(words[i].weight(r.Weight), has, known), known || v.Quiescent
+			up += likely(r, s.Weight, s.Drained)
 		}
+		s.Present = s.Present && !words[i].removed()
 	}
 	met := v.Quorum.Met(j.wasMet(v, key), up)
 	for i, r := range v.Real {
@@ -115,6 +121,15 @@ func (j *judge) service(v config.Virtual, key lvs.ServiceKey) {
 		j.verdict.Servers[ServerKey{key, r.Server(key).Key}] = judged[i]
 	}
 	j.verdict.Services[key] = Service{Lost: !met, Ignoring: belief == ignored && count.down > 0}
+}
+
+// likely is what a server of unknown health counts for the quorum. With a weight in
+// the kernel it may be on its way up; a drained one has none, whatever its health is.
+func likely(r config.Real, has int32, drained bool) int64 {
+	if has > 0 || drained {
+		return int64(max(has, r.Weight))
+	}
+	return 0
 }
 
 func weights(s lvs.Service) map[netip.AddrPort]int32 {
@@ -153,9 +168,10 @@ func full(r config.Real, s health.Server) int32 {
 	return r.Weight
 }
 
-// held is the weight of a server of which nothing is known yet.
-func held(r config.Real, has int32, known bool) int32 {
-	if !known || r.Weight == 0 {
+// held is the weight of a server of which nothing is known yet, and that is to have
+// another one.
+func held(goal, has int32, known bool) int32 {
+	if !known || goal == 0 {
 		return 0
 	}
 	return has
@@ -210,12 +226,12 @@ const (
 // tally counts the servers that the operator wants to serve.
 type tally struct{ up, down, unknown int }
 
-func (t *tally) add(r config.Real, s health.State) {
+func (t *tally) add(r config.Real, s Server) {
 	switch {
-	case off(r) || r.Weight == 0:
-	case s == health.Up:
+	case off(r) || r.Weight == 0 || s.Drained:
+	case s.State == health.Up:
 		t.up++
-	case s == health.Down:
+	case s.State == health.Down:
 		t.down++
 	default:
 		t.unknown++

@@ -12,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // random makes a service of three servers and what is known of them.
@@ -50,7 +51,20 @@ func random(r *rand.Rand) (config.Virtual, desired.Input) {
 		s.Since = start.Add(-time.Duration(r.Int64N(int64(time.Minute))))
 		in.Health.Snapshot[key] = s
 	}
+	for i := range v.Real {
+		if r.IntN(4) == 0 {
+			in.Overrides = in.Overrides.With(randomOverride(r, v.Real[i]))
+		}
+	}
 	return v, in
+}
+
+func randomOverride(r *rand.Rand, real config.Real) override.Override {
+	o := override.Override{Target: override.Everywhere(real.Address.String()), Weight: r.Int32N(4)}
+	if o.Weight == 0 && r.IntN(2) == 0 {
+		o.Removed = start
+	}
+	return o
 }
 
 // What must be true of every desired state, whatever is asked and known.
@@ -92,8 +106,14 @@ func holds(t *testing.T, v config.Virtual, real config.Real, in desired.Input, v
 	id := desired.ServerKey{Service: v.Keys[0], Server: real.Server(v.Keys[0]).Key}
 	s, service := verdict.Servers[id], verdict.Services[v.Keys[0]]
 	known := slices.ContainsFunc(in.Known[v.Keys[0]].Servers, func(k lvs.Server) bool { return k.Key == id.Server })
+	o, overridden := in.Overrides.Index().On(v.Name, real.Name, real.Address)
+	removed := overridden && !o.Removed.IsZero()
 	switch {
-	case s.Weight > 0 && real.Weight == 0:
+	case overridden && s.Weight > max(o.Weight, kernelWeight(in, id)):
+		t.Fatalf("%s has weight %d, the operator said %d", id.Server, s.Weight, o.Weight)
+	case overridden && o.Drains() && (s.Weight > 0 || removed && s.Present):
+		t.Fatalf("%s is drained, and there with weight %d", id.Server, s.Weight)
+	case s.Weight > 0 && real.Weight == 0 && !overridden:
 		t.Fatalf("%s serves with weight %d of 0", id.Server, s.Weight)
 	case s.Weight > 0 && !s.Present:
 		t.Fatalf("%s has weight %d and is not there", id.Server, s.Weight)
@@ -103,9 +123,18 @@ func holds(t *testing.T, v config.Virtual, real config.Real, in desired.Input, v
 		t.Fatalf("%s is down, and serves", id.Server)
 	case s.State == health.Down && s.Weight > 0 && !service.Ignoring && v.MinAvailable == 0:
 		t.Fatalf("%s is down, and serves", id.Server)
-	case v.Quiescent && !s.Present:
+	case v.Quiescent && !s.Present && !removed:
 		t.Fatalf("%s is gone, though the service is quiescent", id.Server)
 	}
+}
+
+func kernelWeight(in desired.Input, id desired.ServerKey) int32 {
+	for _, s := range in.Known[id.Service].Servers {
+		if s.Key == id.Server {
+			return s.Weight
+		}
+	}
+	return 0
 }
 
 // More servers that are up never give a service less weight, as long as every

@@ -40,17 +40,21 @@ func Daemons(c *config.Config, host Host) map[lvs.SyncRole]lvs.SyncDaemon {
 	return all
 }
 
-// syncRules let messages in from the peers only.
+// syncRules let messages and questions in from the peers only.
 func syncRules(s *config.Sync) []lvs.Rule {
 	if s == nil {
 		return nil
 	}
-	return lvs.SyncRules(s.Daemon.Interface, s.Daemon.Target(), s.Peers)
+	tcp := uint16(0)
+	if s.Asks() {
+		tcp = s.PeerPort
+	}
+	return lvs.SyncRules(s.Daemon.Interface, s.Daemon.Target(), int(s.Ports), tcp, s.Peers)
 }
 
 // syncing are the parameters of connection synchronisation
 // (Documentation/networking/ipvs-sysctl.rst).
-func syncing(p parameters, s *config.Sync) {
+func syncing(p parameters, s *config.Sync, silent bool) {
 	if s == nil {
 		return
 	}
@@ -66,7 +70,7 @@ func syncing(p parameters, s *config.Sync) {
 	flag("sync_persist_mode", s.Persist)
 	flag("sloppy_tcp", s.Sloppy)
 	flag("sloppy_sctp", s.Sloppy)
-	flag("backup_only", s.BackupOnly)
+	flag("backup_only", silent)
 	if s.Queue != 0 {
 		set("sync_qlen_max", fmt.Sprint(s.Queue))
 	}

@@ -32,7 +32,8 @@ func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 		}
 		connections(p, v)
 	}
-	syncing(p, c.Sync)
+	syncing(p, c.Sync, Silent(c, host.Addresses))
+	hiding(p, BothOf(c, host.Addresses))
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
 	}
@@ -121,8 +122,10 @@ func connections(p parameters, v config.Virtual) {
 	if v.SNAT {
 		p.on(vs+"conntrack", why+" has snat")
 	}
-	if v.Persistence > 0 && v.Quiescent {
-		p.on(vs+"expire_quiescent_template", why+" is persistent and quiescent")
+	// Without quiescence too: lvsd drain sets a weight to 0, and means it for the
+	// clients that persistence would send there for hours.
+	if v.Persistence > 0 {
+		p.on(vs+"expire_quiescent_template", why+" is persistent")
 	}
 	if !v.Quiescent {
 		p.on(vs+"expire_nodest_conn", why+" removes failed servers")

@@ -26,10 +26,11 @@ type Checker struct {
 	events  chan Event
 	probes  sync.WaitGroup
 
-	mu      sync.Mutex
-	running context.Context // Run's; nil while it does not run
-	entries map[Key]*entry
-	lost    int // events, since the last one that found room
+	mu        sync.Mutex
+	connector *check.Connector // makes the checks that only connect; nil before the first
+	running   context.Context  // Run's; nil while it does not run
+	entries   map[Key]*entry
+	lost      int // events, since the last one that found room
 }
 
 // New makes a Checker without checks.
@@ -72,7 +73,7 @@ func (c *Checker) Run(ctx context.Context) error {
 	c.mu.Lock()
 	c.running = nil
 	for _, e := range c.entries {
-		e.stop()
+		c.stop(e)
 	}
 	c.mu.Unlock()
 	c.probes.Wait()
@@ -103,7 +104,7 @@ func (c *Checker) Update(wanted []Wanted) {
 	}
 	inherit(before, added)
 	for _, e := range before {
-		e.stop()
+		c.stop(e)
 	}
 	for _, e := range added {
 		c.start(e)
@@ -130,7 +131,23 @@ func (c *Checker) start(e *entry) {
 		return
 	}
 	e.ctx, e.cancel = context.WithCancel(c.running)
+	if e.connects && c.connect(e) {
+		return
+	}
 	e.timer = time.AfterFunc(e.first(), func() { c.probe(e) })
+}
+
+// stop ends a check, and the probe that is under way. The caller holds the mutex.
+func (c *Checker) stop(e *entry) {
+	if e.cancel == nil {
+		return
+	}
+	e.cancel()
+	if e.series != nil {
+		c.connector.Remove(e.series)
+		return
+	}
+	e.timer.Stop()
 }
 
 func (c *Checker) probe(e *entry) {
@@ -165,13 +182,19 @@ func (c *Checker) record(e *entry, started time.Time, r check.Result) {
 	}
 	c.probed(e.Kind, r.Duration, r.OK)
 	now := time.Now()
+	e.timer.Reset(c.take(e, started, now, r) - now.Sub(started))
+}
+
+// take notes a result and gives the time from the start of its probe to the
+// next one's. The caller holds the mutex.
+func (c *Checker) take(e *entry, started, now time.Time, r check.Result) time.Duration {
 	from, weight := e.machine.state, e.weight
 	changed := e.take(started, now, r)
 	if changed.state || !sameWeight(weight, e.weight) {
 		c.kick()
 	}
 	c.tell(e, from, changed, now)
-	e.timer.Reset(e.next() - now.Sub(started))
+	return e.next()
 }
 
 func (c *Checker) kick() {

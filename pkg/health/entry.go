@@ -21,6 +21,7 @@ type Wanted struct {
 	Timing Timing
 
 	question string // what is asked of whom, whenever
+	connects bool   // and does no more, so that the Connector can make it
 	certain  bool   // on and off: the outcome is known without asking
 }
 
@@ -34,6 +35,8 @@ func Want(spec check.Spec, target check.Target, timing Timing) (Wanted, error) {
 		return Wanted{}, err
 	}
 	question := check.Key(spec, target)
+	tcp, connects := spec.(*check.TCP)
+	connects = connects && tcp.OnlyConnects()
 	certain := spec.Kind() == "on" || spec.Kind() == "off"
 	if certain {
 		timing.Rise, timing.Fall = 1, 1
@@ -46,6 +49,7 @@ func Want(spec check.Spec, target check.Target, timing Timing) (Wanted, error) {
 		Target:   target,
 		Timing:   timing,
 		question: question,
+		connects: connects,
 		certain:  certain,
 	}, nil
 }
@@ -55,7 +59,8 @@ type entry struct {
 	Wanted
 	ctx    context.Context // ends with the check
 	cancel context.CancelFunc
-	timer  *time.Timer
+	timer  *time.Timer   // of the next probe, or
+	series *check.Series // of the Connector
 
 	machine machine
 	past    past
@@ -70,14 +75,6 @@ func (e *entry) first() time.Duration {
 		return 0
 	}
 	return e.Timing.first()
-}
-
-// stop ends a check, and the probe that is under way.
-func (e *entry) stop() {
-	if e.cancel != nil {
-		e.cancel()
-		e.timer.Stop()
-	}
 }
 
 func (e *entry) take(started, now time.Time, r check.Result) change {

@@ -99,4 +99,5 @@ func (t Timing) gap(fast, spread bool) time.Duration {
 	return jittered(t.Interval)
 }
 
-func jittered(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+// jittered leaves a hundredth of the tenth to what starts in slots (connect.go).
+func jittered(d time.Duration) time.Duration { return d - d*9/100 + rand.N(d*18/100+1) }

@@ -2,7 +2,6 @@ package ipvs
 
 import (
 	"bufio"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -21,13 +20,17 @@ const ConnectionsPath = "/proc/net/ip_vs_conn"
 // Connection is one that the kernel has, or a template by which a persistent
 // client finds its real server again.
 type Connection struct {
-	Protocol lvs.Protocol // 0: a template of a firewall mark
-	Client   netip.AddrPort
-	VIP      netip.AddrPort
-	Server   netip.AddrPort
-	State    uint16 // of the protocol
-	Template bool
-	Timeout  uint32 // seconds from now
+	Protocol   lvs.Protocol // 0: a template of a firewall mark
+	Client     netip.AddrPort
+	VIP        netip.AddrPort // a mark's template has the mark in the first four bytes of its address
+	Server     netip.AddrPort
+	State      uint16 // of the protocol
+	Template   bool
+	Timeout    uint32         // seconds from now
+	Engine     string         // of persistence, in its templates, or ""
+	EngineData string         // by which the engine knows the client: for sip the Call-ID
+	Mark       uint32         // of the service; the list does not say it
+	Forwarding lvs.Forwarding // nor this
 }
 
 // The states by their numbers (tcp_state_name_table and sctp_state_name_table,
@@ -39,9 +42,14 @@ var (
 		"COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECEIVED", "SHUTDOWN_ACK_SENT", "REJECTED", "CLOSED"}
 )
 
+// Lengths in bytes (IP_VS_PENAME_MAXLEN, IP_VS_PEDATA_MAXLEN).
+const (
+	maxEngine     = 16
+	maxEngineData = 255
+)
+
 // ReadConnections calls f for each connection in the kernel's list. Lines that it
-// does not understand, and connections of persistence engines, whose data it would
-// have to understand, are left out.
+// does not understand are left out.
 func ReadConnections(r io.Reader, f func(Connection) error) error {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -59,10 +67,13 @@ func ReadConnections(r io.Reader, f func(Connection) error) error {
 	return nil
 }
 
+// columns are those of every line, without the engine's.
+const columns = 9
+
 // parseConnection reads a line (ip_vs_conn_seq_show, net/netfilter/ipvs/ip_vs_conn.c).
 func parseConnection(line string) (c Connection, ok bool) {
-	words := strings.Fields(line)
-	if len(words) != 9 || words[0] == "Pro" {
+	words, engine := cut(line)
+	if len(words) != columns || words[0] == "Pro" {
 		return c, false
 	}
 	var errs [5]error
@@ -80,20 +91,51 @@ func parseConnection(line string) (c Connection, ok bool) {
 			return c, false
 		}
 	}
+	sameFamily := c.VIP.Addr().BitLen() == c.Client.Addr().BitLen() && c.Server.Addr().BitLen() == c.Client.Addr().BitLen()
 	c.Template = c.Client.Port() == 0
+	known := c.setState(words[7])
+	return c, known && sameFamily && c.setEngine(engine)
+}
+
+// cut gives the words of the first columns and what follows them.
+func cut(line string) (words []string, rest string) {
+	rest = line
+	for len(words) < columns {
+		rest = strings.TrimLeft(rest, " ")
+		var word string
+		word, rest, _ = strings.Cut(rest, " ")
+		if word == "" {
+			return words, ""
+		}
+		words = append(words, word)
+	}
+	return words, rest
+}
+
+func (c *Connection) setState(word string) (known bool) {
 	state := -1
 	switch {
 	case c.Template: // IP_VS_CTPL_S_NONE and _ASSURED
-		state = slices.Index([]string{"NONE", "ASSURED"}, words[7])
+		state = slices.Index([]string{"NONE", "ASSURED"}, word)
 	case c.Protocol == lvs.TCP:
-		state = slices.Index(tcpStates, words[7])
+		state = slices.Index(tcpStates, word)
 	case c.Protocol == lvs.SCTP:
-		state = slices.Index(sctpStates, words[7])
+		state = slices.Index(sctpStates, word)
 	case c.Protocol == lvs.UDP:
 		state = 0
 	}
-	c.State = uint16(state)
-	return c, state >= 0
+	c.State = uint16(max(state, 0))
+	return state >= 0
+}
+
+// setEngine reads the name of the engine and its data, in which there may be
+// anything but the end of a line.
+func (c *Connection) setEngine(text string) (valid bool) {
+	if text == "" {
+		return true
+	}
+	c.Engine, c.EngineData, _ = strings.Cut(text, " ")
+	return c.Engine != "" && len(c.Engine) <= maxEngine && c.EngineData != "" && len(c.EngineData) <= maxEngineData
 }
 
 // parseHex reads an address, which is hexadecimal with IPv4, and a port.
@@ -107,81 +149,4 @@ func parseHex(addr, port string) (netip.AddrPort, error) {
 	}
 	a, err := netip.ParseAddr(strings.Trim(addr, "[]"))
 	return netip.AddrPortFrom(a, uint16(p)), err
-}
-
-// Fields of sync messages, version 1 (net/netfilter/ipvs/ip_vs_sync.c: struct
-// ip_vs_sync_mesg, ip_vs_sync_v4 and ip_vs_sync_v6).
-const (
-	syncHeader    = 8
-	syncVersion   = 1
-	syncIPv6      = 1      // STYPE_F_INET6
-	syncInactive  = 0x0100 // IP_VS_CONN_F_INACTIVE
-	syncTemplate  = 0x1000 // IP_VS_CONN_F_TEMPLATE
-	maxSyncConns  = 255
-	syncLengthAll = 0xfff // SVER_MASK: the length of a connection
-)
-
-// SyncMessage collects connections into a message of the kernel's sync protocol.
-type SyncMessage struct {
-	id    uint8
-	limit int
-	b     []byte
-	count int
-}
-
-// NewSyncMessage gives an empty message of a sync id with at most so many bytes.
-func NewSyncMessage(id uint8, limit int) *SyncMessage {
-	m := &SyncMessage{id: id, limit: limit}
-	m.Reset()
-	return m
-}
-
-// Reset empties the message.
-func (m *SyncMessage) Reset() { m.b, m.count = append(m.b[:0], make([]byte, syncHeader)...), 0 }
-
-// Count is how many connections the message has.
-func (m *SyncMessage) Count() int { return m.count }
-
-// Add adds a connection and tells whether there was room for it.
-func (m *SyncMessage) Add(c Connection) bool {
-	size := 24 + 3*c.Client.Addr().BitLen()/8
-	if len(m.b)+size > m.limit || m.count == maxSyncConns {
-		return false
-	}
-	kind, flags := byte(0), uint32(0)
-	if c.Client.Addr().Is6() {
-		kind = syncIPv6
-	}
-	if c.Template {
-		flags |= syncTemplate
-	} else if !c.established() {
-		flags |= syncInactive
-	}
-	m.b = append(m.b, kind, byte(c.Protocol))
-	m.b = binary.BigEndian.AppendUint16(m.b, uint16(size)&syncLengthAll)
-	m.b = binary.BigEndian.AppendUint32(m.b, flags)
-	for _, v := range []uint16{c.State, c.Client.Port(), c.VIP.Port(), c.Server.Port()} {
-		m.b = binary.BigEndian.AppendUint16(m.b, v)
-	}
-	m.b = binary.BigEndian.AppendUint32(m.b, 0) // the firewall mark, of which the list says nothing
-	m.b = binary.BigEndian.AppendUint32(m.b, c.Timeout)
-	for _, a := range []netip.AddrPort{c.Client, c.VIP, c.Server} {
-		m.b = append(m.b, a.Addr().AsSlice()...)
-	}
-	m.count++
-	return true
-}
-
-func (c Connection) established() bool {
-	return c.Protocol == lvs.TCP && tcpStates[c.State] == "ESTABLISHED" ||
-		c.Protocol == lvs.SCTP && sctpStates[c.State] == "ESTABLISHED" || c.Protocol == lvs.UDP
-}
-
-// Bytes is the message as it goes out, valid until the next call of another
-// method.
-func (m *SyncMessage) Bytes() []byte {
-	m.b[0], m.b[1] = 0, m.id
-	binary.BigEndian.PutUint16(m.b[2:], uint16(len(m.b)))
-	m.b[4], m.b[5] = byte(m.count), syncVersion
-	return m.b
 }

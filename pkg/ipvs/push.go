@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -18,56 +19,87 @@ import (
 const (
 	burst     = 10
 	pushPause = 10 * time.Millisecond
-	// pushBytes is the length of a message if the daemon's is not set: it fits
-	// Ethernet with IPv4 and with IPv6.
+	// pushBytes is the length of a message if nothing asks for less: it fits Ethernet
+	// with IPv4 and with IPv6.
 	pushBytes = 1400
+	// headerBytes are those of IPv6 and UDP.
+	headerBytes = 48
 )
 
+// longest is the longest message to send. A backup takes none that is longer than its
+// own daemon would send, which is what fits the interface if nothing else is said.
+func longest(d lvs.SyncDaemon, mtu int) int {
+	n := min(pushBytes, mtu-headerBytes)
+	if d.MaxLen != 0 {
+		n = min(n, int(d.MaxLen))
+	}
+	return n
+}
+
+// Pushed is what a push came to.
+type Pushed struct {
+	Connections int
+	Templates   int // of persistence
+	Left        int // connections whose service is not in the table any more
+}
+
 // Push sends all connections of the network namespace to the backups of a sync
-// daemon, in the kernel's own messages, and tells how many. The kernel itself
-// sends a connection only when packets of it pass, so a backup that starts late
-// never hears of idle ones. What a backup has already it only refreshes.
-func Push(ctx context.Context, d lvs.SyncDaemon) (int, error) {
+// daemon, in the kernel's own messages. The kernel itself sends a connection only
+// when packets of it pass, so a backup that starts late never hears of idle ones.
+// What a backup has already it only refreshes. services are those of the kernel.
+func Push(ctx context.Context, d lvs.SyncDaemon, services []lvs.Service) (Pushed, error) {
 	list, err := os.Open(ConnectionsPath)
 	if err != nil {
-		return 0, fmt.Errorf("push connections: %w", err)
+		return Pushed{}, fmt.Errorf("push connections: %w", err)
 	}
 	defer list.Close()
-	conn, err := dialGroup(ctx, d)
+	device, err := net.InterfaceByName(d.Interface)
 	if err != nil {
-		return 0, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return Pushed{}, fmt.Errorf("push connections: find interface %s: %w", d.Interface, err)
+	}
+	conn, err := dialGroup(ctx, d.Target(), device, max(int(d.TTL), 1))
+	if err != nil {
+		return Pushed{}, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
 	defer conn.Close()
-	limit := pushBytes
-	if d.MaxLen != 0 {
-		limit = min(limit, int(d.MaxLen))
-	}
-	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, limit)}
+	p := &pusher{ctx: ctx, conn: conn, message: NewSyncMessage(d.ID, longest(d, device.MTU)), belonging: NewBelonging(services)}
 	if err := ReadConnections(list, p.add); err != nil {
-		return p.sent, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return p.done, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
 	if err := p.flush(); err != nil {
-		return p.sent, fmt.Errorf("push connections to %s: %w", d.Target(), err)
+		return p.done, fmt.Errorf("push connections to %s: %w", d.Target(), err)
 	}
-	return p.sent, nil
+	return p.done, nil
 }
 
 type pusher struct {
-	ctx      context.Context // of the one Push
-	conn     net.Conn
-	message  *SyncMessage
-	messages int
-	sent     int // connections
+	ctx       context.Context // of the one Push
+	conn      net.Conn
+	message   *SyncMessage
+	belonging *Belonging
+	messages  int
+	done      Pushed
 }
 
 func (p *pusher) add(c Connection) error {
-	if p.message.Add(c) {
+	if !p.belonging.Of(&c) {
+		p.done.Left++
 		return nil
 	}
-	if err := p.flush(); err != nil {
-		return err
+	if !p.message.Add(c) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+		if !p.message.Add(c) {
+			p.done.Left++ // a message is too short for the engine's data
+			return nil
+		}
 	}
-	p.message.Add(c)
+	if c.Template {
+		p.done.Templates++
+	} else {
+		p.done.Connections++
+	}
 	return nil
 }
 
@@ -78,7 +110,6 @@ func (p *pusher) flush() error {
 	if _, err := p.conn.Write(p.message.Bytes()); err != nil {
 		return err
 	}
-	p.sent += p.message.Count()
 	p.message.Reset()
 	if p.messages++; p.messages%burst != 0 {
 		return nil
@@ -92,16 +123,11 @@ func (p *pusher) flush() error {
 }
 
 // dialGroup opens a socket like that of the kernel's master.
-func dialGroup(ctx context.Context, d lvs.SyncDaemon) (net.Conn, error) {
-	device, err := net.InterfaceByName(d.Interface)
-	if err != nil {
-		return nil, fmt.Errorf("find interface %s: %w", d.Interface, err)
-	}
-	target := d.Target()
+func dialGroup(ctx context.Context, target netip.AddrPort, device *net.Interface, ttl int) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if errControl := raw.Control(func(fd uintptr) {
-			err = multicastOn(int(fd), target.Addr().Is6(), device, max(int(d.TTL), 1))
+			err = multicastOn(int(fd), target.Addr().Is6(), device, ttl)
 		}); errControl != nil {
 			return errControl
 		}

@@ -35,23 +35,38 @@ func (t *Table) Services() ([]lvs.Service, error) {
 	return services, nil
 }
 
-// Stats reads the statistics of every service and server. The kernel sums up
-// the counters and rates every two seconds; connections are those of now.
-func (t *Table) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
+// Read reads the whole table as Services does, and in the same passage the statistics
+// of every service and server. The kernel sums up the counters and rates every two
+// seconds; connections are those of now.
+func (t *Table) Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make(map[lvs.ServiceKey]lvs.ServiceStats)
-	if _, err := t.readServices(all); err != nil {
-		return nil, err
+	services, err := t.readServices(all)
+	if err != nil {
+		return nil, nil, err
 	}
-	for key, s := range all {
+	var servers []lvs.Server
+	for i := range services {
+		key := services[i].Key
+		s := all[key]
 		s.Servers = make(map[netip.AddrPort]lvs.ServerStats)
-		if _, err := t.readServers(key, nil, s.Servers); err != nil {
-			return nil, err
+		if servers, err = t.readServers(key, servers, s.Servers); err != nil {
+			return nil, nil, err
 		}
-		all[key] = s
+		services[i].Servers, all[key] = slices.Clone(servers), s
 	}
-	return all, nil
+	return services, all, nil
+}
+
+// Servers reads the real servers of one service with their statistics, sorted. A
+// service that does not exist has none.
+func (t *Table) Servers(key lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stats := make(map[netip.AddrPort]lvs.ServerStats)
+	servers, err := t.readServers(key, nil, stats)
+	return servers, stats, err
 }
 
 // readServices reads the services without their servers, sorted, and their

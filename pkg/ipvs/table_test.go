@@ -105,7 +105,7 @@ func statsWhen(t *testing.T, table *Table, satisfy func(map[lvs.ServiceKey]lvs.S
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-tick.C {
-		got, err := table.Stats()
+		_, got, err := table.Read()
 		if err != nil {
 			t.Fatal(err)
 		}

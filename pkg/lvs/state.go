@@ -21,6 +21,7 @@ type State struct {
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
+	Silent    bool // wanted: IPVS forwards nothing while there is a backup daemon
 }
 
 // Timeouts are the connection time-outs of IPVS in whole seconds. A zero field

@@ -90,27 +90,36 @@ func (d SyncDaemon) String() string {
 }
 
 // SyncChain begins the names of lvsd's own chains in the table filter, in which
-// sync messages that come from nobody known are dropped.
+// sync messages and questions that come from nobody known are dropped.
 const SyncChain = ChainPrefix + "SYNC"
 
-// SyncRules let sync messages in from the peers only. The kernel believes whoever
-// sends one. The peers are asked for one after the other, each in a chain of its
-// own, so that the order of rules does not matter.
-func SyncRules(device string, to netip.AddrPort, peers []netip.Addr) []Rule {
+// SyncRules let in what the peers send and nobody else: messages to so many ports
+// of the group, which the kernel believes whoever sends them, and questions to a TCP
+// port, if it is not 0. The peers are asked for one after the other, each in a chain
+// of its own, so that the order of rules does not matter.
+func SyncRules(device string, to netip.AddrPort, ports int, tcp uint16, peers []netip.Addr) []Rule {
 	if len(peers) == 0 {
 		return nil
 	}
-	family, bits := FamilyOf(to.Addr()), to.Addr().BitLen()
 	chain := func(i int) string { return fmt.Sprintf("%s%d", SyncChain, i+1) }
-	rules := []Rule{{Family: family, Table: "filter", Chain: "INPUT",
-		Spec: fmt.Sprintf("-d %s/%d -i %s -p udp -m udp --dport %d -j %s", to.Addr(), bits, device, to.Port(), chain(0))}}
+	var rules []Rule
+	add := func(in, format string, args ...any) {
+		rules = append(rules, Rule{Family: FamilyOf(to.Addr()), Table: "filter", Chain: in, Spec: fmt.Sprintf(format, args...)})
+	}
+	last := ""
+	if ports > 1 {
+		last = fmt.Sprintf(":%d", int(to.Port())+ports-1)
+	}
+	add("INPUT", "-d %s/%d -i %s -p udp -m udp --dport %d%s -j %s", to.Addr(), to.Addr().BitLen(), device, to.Port(), last, chain(0))
+	if tcp != 0 {
+		add("INPUT", "-i %s -p tcp -m tcp --dport %d -j %s", device, tcp, chain(0))
+	}
 	for i, p := range peers {
 		next := "DROP"
 		if i < len(peers)-1 {
 			next = chain(i + 1)
 		}
-		rules = append(rules, Rule{Family: family, Table: "filter", Chain: chain(i),
-			Spec: fmt.Sprintf("! -s %s/%d -j %s", p, bits, next)})
+		add(chain(i), "! -s %s/%d -j %s", p, p.BitLen(), next)
 	}
 	return rules
 }

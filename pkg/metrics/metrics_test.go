@@ -41,7 +41,10 @@ func sample(services, servers int) Sample {
 				InStep: true, Drift: status.Drift{Repaired: 3},
 			},
 			VIPs: []status.VIP{{Address: netip.MustParsePrefix("192.0.2.9/32"), Interface: "eth0", Present: true}},
-			Sync: []status.Sync{{Role: lvs.SyncMaster, Interface: "eth1", ID: 51, Wanted: true, Running: true}},
+			Sync: &status.Sync{Interface: "eth1", Daemons: []lvs.SyncRole{lvs.SyncMaster}, Known: status.Known{
+				Roles: []lvs.SyncRole{lvs.SyncMaster},
+				Peers: []status.Peer{{Address: netip.MustParseAddr("10.0.9.2"), Answered: then, Connections: status.Connections{Connections: 7}}},
+			}},
 			VRRP: []status.VRRP{{
 				Name: "front", Interface: "eth0", ID: 51,
 				Election: status.Election{
@@ -196,7 +199,7 @@ func TestScrape(t *testing.T) {
 		`lvsd_config_reloads_total{result="failed"} 1`,
 		`lvsd_check_duration_seconds_count{result="ok",type="http"} 1`,
 		`lvsd_reconcile_operations_total{result="ok"} 2`,
-		`lvsd_sync_daemon_running{id="51",interface="eth1",role="master"} 1`,
+		`lvsd_sync_daemon_running{interface="eth1",role="master"} 1`,
 		`lvsd_scrape_kernel_read_success 1`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {

@@ -78,6 +78,8 @@ func serverTable(s *scrape) []family {
 			func(s *status.Server) float64 { return float64(s.Weight) }),
 		line("lvsd_server_configured_weight", gauge, "Weight in the configuration.",
 			func(s *status.Server) float64 { return float64(s.Configured) }),
+		line("lvsd_server_overridden", gauge, "1 if the operator's word (lvsd drain, lvsd weight) decides about the server's weight.",
+			func(s *status.Server) float64 { return boolean(s.Override != nil) }),
 		some("lvsd_server_up", gauge, "1 if all checks of the server pass, 0 if one does not; not there without checks and before the first result.", up),
 		some("lvsd_server_health_since_timestamp_seconds", gauge, "When the server came up or went down.",
 			func(s *status.Server) (float64, bool) {

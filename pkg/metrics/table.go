@@ -1,11 +1,12 @@
 package metrics
 
 import (
-	"strconv"
+	"slices"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -89,11 +90,27 @@ func one(name string, kind dto.MetricType, help string, value func(*status.Daemo
 	}}
 }
 
-// syncing is a metric with one series for each sync daemon.
-func syncing(name, help string, is func(status.Sync) bool) family {
+// syncing is a metric with one series for each part in synchronisation.
+func syncing(name, help string, has func(*status.Sync) []lvs.SyncRole) family {
 	return family{name, gauge, help, func(s *scrape, add add) {
-		for _, d := range s.Status.Sync {
-			add(boolean(is(d)), labels("id", strconv.Itoa(int(d.ID)), "interface", d.Interface, "role", d.Role.String()))
+		if s.Status.Sync == nil {
+			return
+		}
+		for _, role := range []lvs.SyncRole{lvs.SyncMaster, lvs.SyncBackup} {
+			add(boolean(slices.Contains(has(s.Status.Sync), role)), labels("interface", s.Status.Sync.Interface, "role", role.String()))
+		}
+	}}
+}
+
+// peer is a metric with one series for each director with which connections are
+// shared.
+func peer(name, help string, value func(status.Peer) float64) family {
+	return family{name, gauge, help, func(s *scrape, add add) {
+		if s.Status.Sync == nil {
+			return
+		}
+		for _, p := range s.Status.Sync.Peers {
+			add(value(p), labels("peer", p.Address.String()))
 		}
 	}}
 }
@@ -120,9 +137,24 @@ var daemonTable = []family{
 	one("lvsd_drift_repaired_total", counter, "What others had changed in the kernel and lvsd put right.",
 		func(d *status.Daemon) float64 { return float64(d.Drift.Repaired) }),
 	syncing("lvsd_sync_daemon_running", "1 if the kernel has the sync daemon, by role (master sends connections, backup receives them).",
-		func(d status.Sync) bool { return d.Running }),
+		func(s *status.Sync) []lvs.SyncRole { return s.Daemons }),
 	syncing("lvsd_sync_daemon_wanted", "1 if the configuration and the director's role want the sync daemon.",
-		func(d status.Sync) bool { return d.Wanted }),
+		func(s *status.Sync) []lvs.SyncRole { return s.Roles }),
+	peer("lvsd_sync_peer_behind", "1 if the other director holds much less than this one, which sends to it.",
+		func(p status.Peer) float64 { return boolean(p.Behind) }),
+	peer("lvsd_sync_peer_connections", "Connections that the other director said it holds.",
+		func(p status.Peer) float64 { return float64(p.Connections.Connections) }),
+	{"lvsd_sync_peer_last_answered_timestamp_seconds", gauge, "When the other director last answered a question about its connections.",
+		func(s *scrape, add add) {
+			if s.Status.Sync == nil {
+				return
+			}
+			for _, p := range s.Status.Sync.Peers {
+				if !p.Answered.IsZero() {
+					add(unix(p.Answered), labels("peer", p.Address.String()))
+				}
+			}
+		}},
 	{"lvsd_vip_present", gauge, "1 if an address of [vip] is on its interface.",
 		func(s *scrape, add add) {
 			for _, v := range s.Status.VIPs {

@@ -35,10 +35,9 @@ func New(director string, list []config.Receiver, log *slog.Logger) *Notifier {
 	return n
 }
 
-// Tell takes an event, and tells whether it is news: what is known already, and the
-// end of a problem that never was, is not. It never waits for a receiver: one whose
-// queue is full loses its oldest event and is told later how many there were.
-func (n *Notifier) Tell(e notice.Event) (news bool) {
+// Tell takes an event. It never waits for a receiver: one whose queue is full
+// loses its oldest event and is told later how many there were.
+func (n *Notifier) Tell(e notice.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.Time.IsZero() {
@@ -46,12 +45,11 @@ func (n *Notifier) Tell(e notice.Event) (news bool) {
 	}
 	e.Director = n.director
 	if !n.problems.news(&e) {
-		return false
+		return
 	}
 	for _, r := range n.receivers {
 		r.offer(e)
 	}
-	return true
 }
 
 // Update makes these the receivers. One that was there keeps what is waiting for

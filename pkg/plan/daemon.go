@@ -21,3 +21,15 @@ func daemons(want, have map[lvs.SyncRole]lvs.SyncDaemon, owned map[lvs.SyncRole]
 	}
 	return append(add, remove...)
 }
+
+// silence parts the ends of a backup daemon from the other operations.
+func silence(ops []Op) (ends, others []Op) {
+	for _, op := range ops {
+		if d, ok := op.(Daemon); ok && d.Verb == lvs.Delete && d.Role == lvs.SyncBackup {
+			ends = append(ends, op)
+		} else {
+			others = append(others, op)
+		}
+	}
+	return ends, others
+}

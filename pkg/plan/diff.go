@@ -26,6 +26,7 @@ type Owned struct {
 //   - then all that gives the services that stay capacity, and only after it all
 //     that takes some, so that no step leaves a service without an available
 //     server if both states have one;
+//   - then, if a backup daemon silences IPVS, its end;
 //   - then addresses: a new one attracts traffic only when its services are
 //     complete, one that goes stops to attract before they go;
 //   - then the sync daemons, the new one before the old one stops;
@@ -36,7 +37,6 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
-	addAddresses, deleteAddresses := addresses(want, have.Addresses, owned.Addresses)
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
@@ -45,9 +45,7 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 		addDetours,
 		grow,
 		shrink,
-		addAddresses,
-		deleteAddresses,
-		daemons(want.Daemons, have.Daemons, owned.Daemons),
+		Takeover(want, have, owned),
 		remove,
 		deleteRules,
 		deleteDetours,
@@ -139,6 +137,19 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 		}
 	}
 	return append(add, addJumps...), append(remove, deleteRules...)
+}
+
+// Takeover gives the operations on addresses and sync daemons alone, for when all
+// else is known to be as desired. A director whose IPVS is silent while it is a
+// standby must speak before it gets the VIPs, or it would refuse the connections of
+// others.
+func Takeover(want, have lvs.State, owned Owned) []Op {
+	var first []Op
+	last := daemons(want.Daemons, have.Daemons, owned.Daemons)
+	if want.Silent {
+		first, last = silence(last)
+	}
+	return slices.Concat(first, Addresses(want, have, owned), last)
 }
 
 // Addresses gives the operations on addresses alone, for when all else is known

@@ -73,9 +73,11 @@ type Daemon struct {
 	lvs.SyncDaemon
 }
 
+// String names a daemon that stops without the kernel's own choices, so that it
+// reads the same whether they are known or not.
 func (o Daemon) String() string {
 	if o.Verb == lvs.Delete {
-		return "stop " + o.SyncDaemon.String()
+		return fmt.Sprintf("stop %s sync daemon %d on %s", o.Role, o.ID, o.Interface)
 	}
 	return "start " + o.SyncDaemon.String()
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/lvsd/lvsd/pkg/durable"
 )
 
 // The files that make a setup survive a restart of the machine, below the root
@@ -91,7 +93,7 @@ func writeOwn(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return replace(path, []byte(text), 0o644)
+	return durable.Write(path, []byte(text), 0o644)
 }
 
 // sysctlText is for sysctl.d(5). The tunnels' parameters are not in it: nobody but

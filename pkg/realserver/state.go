@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvsd/lvsd/pkg/durable"
 )
 
 // state is the file that remembers what the setup made, in order, with what was
@@ -105,25 +107,8 @@ func (s *state) save() error {
 	if err != nil {
 		return fmt.Errorf("write what the setup makes: %w", err)
 	}
-	if err := replace(s.path, append(data, '\n'), 0o600); err != nil {
+	if err := durable.Write(s.path, append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write what the setup makes: %w", err)
 	}
 	return nil
-}
-
-// replace writes a file so that at every moment the old one or the new one is
-// there. It does not wait for the disk: what the state speaks of does not survive a
-// crash of the machine either.
-func replace(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/lvsd/lvsd/pkg/plan"
 )
 
-// lane lets addresses be changed beside a round that is under way. Its lock is
-// held while addresses change and while the ledger does.
+// lane lets addresses and sync daemons be changed beside a round that is under way.
+// Its lock is held while they change and while the ledger does.
 type lane struct {
 	mu sync.Mutex
 	n  int // changes so far
@@ -44,20 +44,28 @@ func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	}
 }
 
-// enter keeps the lane free while a round changes an address.
+// enter keeps the lane free while a round does what the lane may do.
 func (l *lane) enter(batch []plan.Op) (leave func()) {
-	if _, ok := batch[0].(plan.Address); !ok {
+	if !ofLane(batch[0]) {
 		return func() {}
 	}
 	l.mu.Lock()
 	return l.mu.Unlock
 }
 
-// outdated tells whether the lane has changed addresses since the round that
-// planned the operation observed them. The caller has entered the lane.
+// outdated tells whether the lane was used since the round that planned the
+// operation observed the kernel. The caller has entered the lane.
 func (l *lane) outdated(op plan.Op, round *Round) bool {
-	_, ok := op.(plan.Address)
-	return ok && l.n != round.lane
+	return ofLane(op) && l.n != round.lane
+}
+
+// ofLane tells whether an operation is one that the lane does too.
+func ofLane(op plan.Op) bool {
+	switch op.(type) {
+	case plan.Address, plan.Daemon:
+		return true
+	}
+	return false
 }
 
 // completed notes after a round whether the services of its goal are all there.
@@ -78,9 +86,10 @@ func (r *Reconciler) completed(aimed int64, round Round) {
 }
 
 // Readdress makes the addresses as desired at once, beside a round that is under
-// way: who takes over must not wait until a large table has been read. Addresses
-// are added only if the last round left the services of the goal complete. A
-// round follows in any case, and tries again what failed here.
+// way: who takes over must not wait until a large table has been read. So it makes
+// the sync daemons where they decide whether IPVS forwards. Addresses are added only
+// if the last round left the services of the goal complete. A round follows in any
+// case, and tries again what failed here.
 func (r *Reconciler) Readdress(ctx context.Context) {
 	defer r.Kick()
 	r.mu.Lock()
@@ -107,11 +116,16 @@ func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]R
 	if err != nil {
 		return nil, err
 	}
-	ops := plan.Addresses(goal.Addresses(have.Addresses), have, r.ledger.owned)
-	err = r.ledger.claim(lvs.State{}, ops)
+	want := goal.Addresses(have.Addresses)
+	if want.Silent {
+		have.Daemons = want.Daemons // if they cannot be read: the addresses matter more
+		err = r.kernel.observeDaemons(&have)
+	}
+	ops := plan.Takeover(want, have, r.ledger.owned)
+	err = errors.Join(err, r.ledger.claim(lvs.State{}, ops))
 	var results []Result
 	for _, op := range ops {
-		if op.(plan.Address).Verb == lvs.Add && r.complete.Load() != aimed {
+		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add && r.complete.Load() != aimed {
 			continue
 		}
 		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})

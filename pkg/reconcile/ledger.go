@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"github.com/lvsd/lvsd/pkg/durable"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/plan"
 )
@@ -149,21 +149,9 @@ func (l *Ledger) save() error {
 	if err != nil {
 		return fmt.Errorf("write the owned keys: %w", err)
 	}
-	if err := replace(l.path, data); err != nil {
+	if err := durable.Write(l.path, data, 0o600); err != nil {
 		return fmt.Errorf("write the owned keys: %w", err)
 	}
 	l.dirty = false
 	return nil
-}
-
-func replace(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, errWrite := tmp.Write(data)
-	if err := errors.Join(errWrite, tmp.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return os.Rename(tmp.Name(), path)
 }

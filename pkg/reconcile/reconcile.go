@@ -25,7 +25,8 @@ import (
 type Desire func(observed lvs.State) lvs.State
 
 // Goal is what the rounds lead to. Addresses is the part of Desire that Readdress
-// needs; nil gives up Readdress.
+// needs, with the sync daemons if IPVS is to be silent while one is a backup; nil
+// gives up Readdress.
 type Goal struct {
 	Desire    Desire
 	Addresses func(addresses map[lvs.AddressKey]lvs.Address) lvs.State
@@ -107,7 +108,7 @@ type Reconciler struct {
 	mu      sync.Mutex
 	goal    Goal
 	aimed   int64        // number of the goal
-	waiters []chan Round // for the first round that leads to the goal
+	waiters []chan Round // for the first round that begins from now on
 
 	retry   backoff
 	reading attempt           // of the observation
@@ -132,10 +133,18 @@ func (r *Reconciler) OnRound(after func(Round)) { r.after = after }
 // Aim changes the goal and starts a round. The channel gives the first round
 // that led to the new goal, when it is over.
 func (r *Reconciler) Aim(g Goal) <-chan Round {
-	first := make(chan Round, 1)
 	r.mu.Lock()
 	r.goal = g
 	r.aimed++
+	r.mu.Unlock()
+	return r.Await()
+}
+
+// Await starts a round. The channel gives the first one that began after the call,
+// when it is over.
+func (r *Reconciler) Await() <-chan Round {
+	first := make(chan Round, 1)
+	r.mu.Lock()
 	r.waiters = append(r.waiters, first)
 	r.mu.Unlock()
 	r.Kick()

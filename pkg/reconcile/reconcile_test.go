@@ -196,6 +196,19 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// A daemon that stops because the role has changed is no drift, although the
+// kernel has filled in what the configuration left open.
+func TestRoleIsNoDrift(t *testing.T) {
+	m := newMachine(t)
+	for _, role := range []lvs.SyncRole{lvs.SyncBackup, lvs.SyncMaster, lvs.SyncBackup} {
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.want.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{role: {Role: role, Interface: "eth0", ID: 51}}
+		if r := m.ok(); r.Drift() != 0 {
+			t.Errorf("%d of these are drift: %q", r.Drift(), texts(r))
+		}
+	}
+}
+
 // Ownership survives a restart: what was taken out of the file meanwhile goes,
 // what others made stays.
 func TestOwnershipSurvivesRestart(t *testing.T) {
@@ -451,6 +464,53 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// Where the backup daemon silences IPVS, a change of role moves the daemons too, and
+// IPVS speaks before the VIP comes.
+func TestReaddressMovesDaemons(t *testing.T) {
+	m := newMachine(t)
+	state := func(role lvs.SyncRole) lvs.State {
+		s := everything(server("10.0.0.2:80", 1))
+		s.Silent, s.Daemons = true, map[lvs.SyncRole]lvs.SyncDaemon{role: {Role: role, Interface: "eth0"}}
+		if role == lvs.SyncBackup {
+			s.Addresses, s.Absent = nil, map[lvs.AddressKey]bool{vip: true}
+		}
+		return s
+	}
+	m.want = state(lvs.SyncBackup)
+	goal := m.goal()
+	goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State {
+		return lvs.State{Addresses: m.want.Addresses, Absent: m.want.Absent, Daemons: m.want.Daemons, Silent: true}
+	}
+	m.Aim(goal)
+	m.ok()
+	for _, tt := range []struct {
+		role lvs.SyncRole
+		want []string
+	}{
+		{lvs.SyncMaster, []string{
+			"stop backup sync daemon 0 on eth0", "add address 192.0.2.1/32 on eth0", "start master sync daemon 0 on eth0 to 224.0.0.81:8848",
+		}},
+		{lvs.SyncBackup, []string{
+			"delete address 192.0.2.1/32 on eth0", "start backup sync daemon 0 on eth0 to 224.0.0.81:8848", "stop master sync daemon 0 on eth0",
+		}},
+	} {
+		m.want = state(tt.role)
+		before := len(m.log.String())
+		m.Readdress(t.Context())
+		var ops []string
+		for line := range strings.Lines(m.log.String()[before:]) {
+			_, op, _ := strings.Cut(line, "msg=changed op=\"")
+			ops = append(ops, strings.TrimSuffix(op, "\"\n"))
+		}
+		if diff := cmp.Diff(tt.want, ops); diff != "" {
+			t.Errorf("operations (-want +got):\n%s", diff)
+		}
+		if r := m.ok(); len(r.Results) != 0 || r.Drift() != 0 {
+			t.Errorf("a round still finds %q", texts(r))
+		}
+	}
 }
 
 // A change of role does not wait for a round, adds addresses only where the

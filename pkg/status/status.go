@@ -12,6 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/override"
 )
 
 // Status is a director's state at one moment. Its JSON form, which `lvsd status
@@ -22,13 +23,16 @@ type Status struct {
 	Director string    `json:"director"` // its name; "" if its configuration could not be read
 	Version  string    `json:"version"`  // of the daemon, or of the command where none runs
 	Time     time.Time `json:"time"`     // when the kernel was read
+	Verdict  Verdict   `json:"verdict"`  // is it well?
 	Daemon   *Daemon   `json:"daemon"`   // null when none runs
 	Services []Service `json:"services"` // those of the configuration by name, then the kernel's others
 	Helpers  []Helper  `json:"helpers"`  // lvsd's own services, which are not among Services
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
-	Sync     []Sync    `json:"sync"`     // the kernel's sync daemons, and those that should be there
-	Warnings []string  `json:"warnings"` // what is valid but will not work on this host
+	Sync     *Sync     `json:"sync"`     // null where connections are not shared
+
+	Overrides []Override `json:"overrides"` // the operator's words in force, sorted
+	Warnings  []string   `json:"warnings"`  // what is valid but will not work on this host
 }
 
 // Daemon is what only a running daemon knows.
@@ -54,9 +58,10 @@ type Drift struct {
 
 // Service is one virtual service of the kernel or of the configuration.
 type Service struct {
-	Virtual     string         `json:"virtual"` // name in the configuration; "" for a service that is not lvsd's
-	Service     lvs.ServiceKey `json:"service"` // "tcp 192.0.2.1:80" or "fwmark 1 ipv4"
-	Present     bool           `json:"present"` // the kernel has it; else the rest is the configuration's
+	Virtual     string         `json:"virtual"`   // name in the configuration; "" for a service that is not lvsd's
+	Service     lvs.ServiceKey `json:"service"`   // "tcp 192.0.2.1:80" or "fwmark 1 ipv4"
+	Present     bool           `json:"present"`   // the kernel has it; else the rest is the configuration's
+	Quiescent   bool           `json:"quiescent"` // a failed server gets weight 0; else it is removed
 	Scheduler   string         `json:"scheduler"`
 	Flags       []string       `json:"flags"`
 	Persistence int            `json:"persistence_seconds"` // 0: not persistent
@@ -89,6 +94,8 @@ type Server struct {
 	Counters   Traffic        `json:"counters"`
 	Rates      Traffic        `json:"rates"`
 	Health     *Health        `json:"health"` // null for a server without checks, and where no daemon runs
+
+	Override *override.Override `json:"override"` // that decides about it; null without
 }
 
 // Traffic is a set of counters, or of their rates per second.
@@ -113,14 +120,17 @@ type Observed struct {
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
 	Daemons   []lvs.SyncDaemon
-	Roles     map[string]lvs.Role // in the VRRP instances; nil where no daemon runs
-	Health    desired.Health      // zero where no daemon runs
-	Verdict   desired.Verdict     // zero where no daemon runs
+	Health    desired.Health  // zero where no daemon runs
+	Verdict   desired.Verdict // zero where no daemon runs
+	Overrides override.Set
+
+	words override.Index // of Overrides; Build's own
 }
 
 // Build lays configuration and kernel side by side: first the services of the
 // configuration by name, then the kernel's others.
 func Build(c *config.Config, o Observed) Status {
+	o.words = o.Overrides.Index()
 	kernel := make(map[lvs.ServiceKey]lvs.Service, len(o.Services))
 	for _, s := range o.Services {
 		kernel[s.Key] = s
@@ -131,8 +141,10 @@ func Build(c *config.Config, o Observed) Status {
 		Helpers:  helpers(c, kernel),
 		VIPs:     presence(c.Addresses, o.Addresses),
 		VRRP:     instances(c, o.Addresses),
-		Sync:     syncs(c, o),
-		Warnings: Warnings(c, o.Addresses),
+		Sync:     syncOf(c, o),
+
+		Overrides: overrides(c, o.Overrides),
+		Warnings:  Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {
@@ -147,6 +159,7 @@ func Build(c *config.Config, o Observed) Status {
 	for _, key := range slices.SortedFunc(maps.Keys(kernel), lvs.ServiceKey.Compare) {
 		s.Services = append(s.Services, service(config.Virtual{}, kernel[key], true, o))
 	}
+	s.Verdict = Judge(s)
 	return s
 }
 
@@ -177,6 +190,20 @@ func Warnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []stri
 			}
 		}
 	}
+	return append(warnings, bothWarnings(c, addresses)...)
+}
+
+// bothWarnings are about a director that is a real server of VIPs that it shares.
+func bothWarnings(c *config.Config, addresses map[lvs.AddressKey]lvs.Address) []string {
+	var warnings []string
+	missing := desired.Hindrance(c)
+	if missing == "" {
+		return nil
+	}
+	for _, b := range desired.BothOf(c, addresses) {
+		warnings = append(warnings, fmt.Sprintf("virtual %s: this director is one of its real servers, and without %s "+
+			"a standby sends the packets that it gets from the active director back to it", b.Virtual, missing))
+	}
 	return warnings
 }
 
@@ -186,6 +213,7 @@ func service(v config.Virtual, have lvs.Service, present bool, o Observed) Servi
 		Virtual:     v.Name,
 		Service:     have.Key,
 		Present:     present,
+		Quiescent:   v.Quiescent,
 		Scheduler:   have.Scheduler,
 		Flags:       append([]string{}, have.Flags.Names(have.Scheduler)...),
 		Persistence: int(have.Persistence.Seconds()),
@@ -226,6 +254,7 @@ func servers(v config.Virtual, have lvs.Service, o Observed) []Server {
 			s.Weight = 0
 		}
 		s.Name, s.Present, s.Fallback, s.Configured = r.Name, present, fallback, r.Weight
+		s.Override = overrideOn(o.words, v, r, fallback)
 		s.Health = healthOf(o, desired.ServerKey{Service: have.Key, Server: configured.Key}, r.Checks)
 		list = append(list, s)
 	}

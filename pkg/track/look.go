@@ -34,7 +34,12 @@ func looker(s Spec, virtual func(string) error) func(context.Context) (int, erro
 	case s.Gateway.IsValid():
 		return probe(&check.ICMP{}, check.Target{Address: s.Gateway})
 	}
-	return probe(&check.Exec{Command: s.Command}, check.Target{})
+	return program(s.Command)
+}
+
+// program looks by running a program, which must end with 0.
+func program(command []string) func(context.Context) (int, error) {
+	return probe(&check.Exec{Command: command}, check.Target{})
 }
 
 // probe looks with a health check.

@@ -5,8 +5,8 @@ package track
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -25,7 +25,14 @@ type Spec struct {
 	Rise     int           // looks in a row that must be good before it is up
 	Fall     int           // and bad before it is down
 	Weight   int           // 0: down is a fault; below, it is added while down; above, while up
+	Repair   []string      // a program to run after the first bad look, before the thing counts as down; none if empty
 }
+
+// repairTime is how long a repair may take. Looking goes on meanwhile.
+const repairTime = time.Minute
+
+// repairDone is State.Repair after a repair that ended with 0.
+const repairDone = "done"
 
 // State is what is known of a thing.
 type State struct {
@@ -33,12 +40,21 @@ type State struct {
 	Up     bool
 	Number int    // File's
 	Why    string // not up
+	Repair string // how the last repair ended, "" if there was none
 }
 
 // Effect is what follows for an instance.
 type Effect struct {
 	Fault  string // "" is none
 	Change int    // of the priority
+}
+
+// why tells what is wrong, and what a repair has said of it.
+func (s State) why() string {
+	if s.Repair == "" || s.Repair == repairDone {
+		return s.Why
+	}
+	return s.Why + "; its repair: " + s.Repair
 }
 
 // Sum puts together what the states mean. Nothing follows before all are known,
@@ -51,7 +67,7 @@ func Sum(specs []Spec, states []State) (Effect, bool) {
 		case !state.Known:
 			return Effect{}, false
 		case !state.Up && s.Weight == 0 && e.Fault == "":
-			e.Fault = fmt.Sprintf("%s: %s", s.Name, state.Why)
+			e.Fault = s.Name + ": " + state.why()
 		case !state.Up && s.Weight < 0, state.Up && s.Weight > 0:
 			e.Change += s.Weight
 		}
@@ -64,23 +80,33 @@ func Sum(specs []Spec, states []State) (Effect, bool) {
 
 // Tracker looks after one thing.
 type Tracker struct {
-	spec  Spec
-	look  func(context.Context) (number int, err error)
-	state State
-	run   int // looks in a row that contradict the state
+	spec      Spec
+	look      func(context.Context) (number int, err error)
+	repair    func(context.Context) error
+	repairing bool
+	state     State
+	run       int // looks in a row that contradict the state
 }
 
 // New makes a tracker. virtual tells why a virtual service has no quorum, nil if
 // it has.
 func New(s Spec, virtual func(name string) error) *Tracker {
-	return &Tracker{spec: s, look: looker(s, virtual)}
+	t := &Tracker{spec: s, look: looker(s, virtual)}
+	if len(s.Repair) > 0 {
+		run := program(s.Repair)
+		t.repair = func(ctx context.Context) error { _, err := run(ctx); return err }
+	}
+	return t
 }
 
 // Run looks until the context ends, the first time at once, and reports every
-// change.
+// change. When a repair has ended it looks at once.
 func (t *Tracker) Run(ctx context.Context, report func(State)) {
 	clock := time.NewTicker(t.spec.Interval)
 	defer clock.Stop()
+	repaired := make(chan error)
+	var repairs sync.WaitGroup
+	defer repairs.Wait()
 	for {
 		once, cancel := context.WithTimeout(ctx, t.spec.Timeout)
 		number, err := t.look(once)
@@ -91,11 +117,42 @@ func (t *Tracker) Run(ctx context.Context, report func(State)) {
 		if t.note(number, err) {
 			report(t.state)
 		}
+		if t.wantsRepair() {
+			t.repairing = true
+			repairs.Go(func() { t.mend(ctx, repaired) })
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-clock.C:
+		case err := <-repaired:
+			t.repaired(err)
+			report(t.state)
 		}
+	}
+}
+
+// wantsRepair tells whether the last look was the first bad one of something
+// that is still up.
+func (t *Tracker) wantsRepair() bool {
+	return t.repair != nil && !t.repairing && t.state.Up && t.run == 1
+}
+
+func (t *Tracker) mend(ctx context.Context, repaired chan<- error) {
+	once, cancel := context.WithTimeout(ctx, repairTime)
+	defer cancel()
+	err := t.repair(once)
+	select {
+	case repaired <- err:
+	case <-ctx.Done():
+	}
+}
+
+func (t *Tracker) repaired(err error) {
+	t.repairing = false
+	t.state.Repair = repairDone
+	if err != nil {
+		t.state.Repair = err.Error()
 	}
 }
 
@@ -114,7 +171,7 @@ func (t *Tracker) note(number int, err error) bool {
 		needed = t.spec.Fall
 	}
 	if !t.state.Known || t.run >= needed {
-		t.state, t.run = State{Known: true, Up: up}, 0
+		t.state, t.run = State{Known: true, Up: up, Repair: t.state.Repair}, 0
 		if !up {
 			t.state.Why = err.Error()
 		}

@@ -23,6 +23,8 @@ func TestSum(t *testing.T) {
 	}{
 		{"up", 0, up, Effect{}, true},
 		{"down", 0, down, Effect{Fault: "web: gone"}, true},
+		{"down, and its repair has failed", 0, State{Known: true, Why: "gone", Repair: "exit code 1"},
+			Effect{Fault: "web: gone; its repair: exit code 1"}, true},
 		{"down with a weight", -30, down, Effect{Change: -30}, true},
 		{"up with a weight below 0", -30, up, Effect{}, true},
 		{"up with a weight", 30, up, Effect{Change: 30}, true},
@@ -63,6 +65,65 @@ func TestRiseAndFall(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A repair runs after the first bad look, once, while looking goes on, and is
+// followed by a look at once.
+func TestRepair(t *testing.T) {
+	tests := []struct {
+		name  string
+		takes time.Duration
+		err   error
+		helps bool
+		want  []string
+	}{
+		{"one that helps", 1500 * time.Millisecond, nil, true, []string{"0s up", "2.5s up, repair done"}},
+		{"one that helps too late", 5 * time.Second, nil, true, []string{"0s up", "3s down", "6s down, repair done", "6s up, repair done"}},
+		{"one that fails", 500 * time.Millisecond, errors.New("exit code 1"), false,
+			[]string{"0s up", "1.5s up, repair exit code 1", "2s down, repair exit code 1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, works := time.Now(), true
+				tracker := New(Spec{Process: "x", Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 3}, nil)
+				tracker.look = func(context.Context) (int, error) {
+					if time.Since(start) == time.Second {
+						works = false
+					}
+					if !works {
+						return 0, errors.New("gone")
+					}
+					return 0, nil
+				}
+				repairs := 0
+				tracker.repair = func(context.Context) error {
+					repairs++
+					time.Sleep(tt.takes)
+					works = tt.helps
+					return tt.err
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				var got []string
+				go tracker.Run(ctx, func(s State) {
+					line := time.Since(start).String() + " " + map[bool]string{true: "up", false: "down"}[s.Up]
+					if s.Repair != "" {
+						line += ", repair " + s.Repair
+					}
+					got = append(got, line)
+				})
+				time.Sleep(9500 * time.Millisecond)
+				cancel()
+				synctest.Wait()
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if repairs != 1 {
+					t.Errorf("%d repairs, want 1", repairs)
+				}
+			})
+		})
+	}
 }
 
 func TestLooks(t *testing.T) {

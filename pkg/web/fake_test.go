@@ -61,7 +61,9 @@ func sample(services, servers int) status.Status {
 		Director: "lb1", Version: "1.2.3", Time: now,
 		Daemon: &status.Daemon{PID: 42, Started: now.Add(-time.Hour), Loaded: now.Add(-time.Minute), Checked: now.Add(-time.Second), InStep: true},
 		VIPs:   []status.VIP{{Address: netip.MustParsePrefix("192.0.2.9/32"), Interface: "eth0", Present: true}},
-		Sync:   []status.Sync{{Role: lvs.SyncMaster, Interface: "eth1", ID: 51, Wanted: true, Running: true}},
+		Sync: &status.Sync{Interface: "eth1", Daemons: []lvs.SyncRole{lvs.SyncMaster}, Known: status.Known{
+			Roles: []lvs.SyncRole{lvs.SyncMaster}, Peers: []status.Peer{{Address: netip.MustParseAddr("10.0.9.2"), Answered: now, Connections: status.Connections{Connections: 212}}},
+		}},
 		VRRP: []status.VRRP{{
 			Name: "front", Interface: "eth0", ID: 51,
 			Election: status.Election{

@@ -23,8 +23,10 @@ type head struct {
 	Daemon   *status.Daemon `json:"daemon,omitempty"`
 	VIPs     []status.VIP   `json:"vips,omitempty"`
 	VRRP     []instance     `json:"vrrp,omitempty"`
-	Sync     []status.Sync  `json:"sync,omitempty"`
-	Warnings []string       `json:"warnings,omitempty"`
+	Sync     *status.Sync   `json:"sync,omitempty"`
+
+	Overrides []status.Override `json:"overrides,omitempty"`
+	Warnings  []string          `json:"warnings,omitempty"`
 }
 
 // instance is a VRRP instance with what is known of the other director.
@@ -58,8 +60,9 @@ type server struct {
 	Fallback    bool   `json:"fallback,omitempty"`
 	Weight      int32  `json:"weight"`
 	Configured  int32  `json:"configured,omitempty"`
-	State       string `json:"state,omitempty"` // of its checks: up, down, unknown; "" without
-	Since       int64  `json:"since,omitempty"` // of the state, seconds since 1970
+	Override    string `json:"override,omitempty"` // the operator's word about it: "drained by anna (kernel update)"
+	State       string `json:"state,omitempty"`    // of its checks: up, down, unknown; "" without
+	Since       int64  `json:"since,omitempty"`    // of the state, seconds since 1970
 	Flapping    bool   `json:"flapping,omitempty"`
 	Error       string `json:"error,omitempty"`
 	Active      uint32 `json:"active,omitempty"`
@@ -74,7 +77,7 @@ func headOf(s status.Status, err error) head {
 		return head{Time: time.Now(), Error: err.Error()}
 	}
 	h := head{
-		Director: s.Director, Version: s.Version, Time: s.Time, VIPs: s.VIPs, Sync: s.Sync,
+		Director: s.Director, Version: s.Version, Time: s.Time, VIPs: s.VIPs, Sync: s.Sync, Overrides: s.Overrides,
 		Warnings: s.Warnings[:min(len(s.Warnings), shown)],
 	}
 	if s.Daemon != nil {
@@ -133,6 +136,12 @@ func serverOf(r status.Server) server {
 	}
 	if r.Tunnel != "" {
 		s.Method = r.Tunnel
+	}
+	if o := r.Override; o != nil {
+		s.Override = o.Verb() + " by " + o.By
+		if o.Reason != "" {
+			s.Override += " (" + o.Reason + ")"
+		}
 	}
 	if h := r.Health; h != nil {
 		s.State, s.Flapping, s.Error = h.State.String(), h.Flapping, h.Error

@@ -29,7 +29,7 @@ func dial(ctx context.Context, network string, t Target, limit int) (net.Conn, e
 	}
 	c, err := d.DialContext(ctx, network, t.addrPort().String())
 	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", t.addrPort(), cause(err))
+		return nil, connectFailure(t.addrPort(), err)
 	}
 	return newBounded(ctx, c, limit), nil
 }
@@ -37,6 +37,11 @@ func dial(ctx context.Context, network string, t Target, limit int) (net.Conn, e
 // connect is dial over TCP for short answers.
 func connect(ctx context.Context, t Target) (net.Conn, error) {
 	return dial(ctx, "tcp", t, maxAnswer)
+}
+
+// connectFailure is the error of a connection that did not come about.
+func connectFailure(to netip.AddrPort, err error) error {
+	return fmt.Errorf("connect %s: %w", to, cause(err))
 }
 
 func localAddr(network string, source netip.Addr) net.Addr {

@@ -1,73 +1,12 @@
 package check
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// handshake connects over TCP and does no more. It is what most checks are,
-// thousands in a second, so it makes the least system calls that there are:
-// net.Dial makes half as many again, and starts a goroutine.
-func handshake(ctx context.Context, t Target) error {
-	if t.Port == 0 {
-		return errNoPort
-	}
-	err := connectSocket(ctx, t)
-	if err != nil {
-		return fmt.Errorf("connect %s: %w", t.addrPort(), cause(err))
-	}
-	return nil
-}
-
-func connectSocket(ctx context.Context, t Target) error {
-	fd, err := openSocket(t, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return err
-	}
-	to := sockaddr(t.addrPort())
-	err = unix.Connect(fd, to)
-	// Only now may the poller see the socket: one that does not connect yet
-	// counts as hung up.
-	f := os.NewFile(uintptr(fd), "tcp")
-	defer f.Close()
-	if !errors.Is(err, unix.EINPROGRESS) {
-		return err
-	}
-	if at, ok := ctx.Deadline(); ok {
-		if err := f.SetDeadline(at); err != nil {
-			return err
-		}
-	}
-	defer context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) })()
-	return waitConnected(f, to)
-}
-
-// waitConnected asks the outcome by connecting again: EALREADY is not yet.
-func waitConnected(f *os.File, to unix.Sockaddr) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var outcome error
-	err = c.Write(func(fd uintptr) bool {
-		outcome = unix.Connect(int(fd), to)
-		return !errors.Is(outcome, unix.EALREADY) && !errors.Is(outcome, unix.EINTR)
-	})
-	if err != nil {
-		return err
-	}
-	if errors.Is(outcome, unix.EISCONN) {
-		return nil
-	}
-	return outcome
-}
 
 // openSocket opens a socket to the target's family from its source address.
 func openSocket(t Target, kind, protocol int) (int, error) {

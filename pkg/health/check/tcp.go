@@ -18,11 +18,12 @@ type TCP struct {
 // Kind is "tcp".
 func (*TCP) Kind() string { return "tcp" }
 
+// OnlyConnects tells whether the check is done when there is a connection, so that
+// a Connector can make it.
+func (s *TCP) OnlyConnects() bool { return s.Send == "" && s.Expect == "" }
+
 func (s *TCP) compile(b *builder) probe {
 	expect := b.regexp("expect", s.Expect)
-	if s.Send == "" && s.Expect == "" {
-		return simple(handshake)
-	}
 	return simple(func(ctx context.Context, t Target) error {
 		conn, err := connect(ctx, t)
 		if err != nil {

@@ -3,7 +3,9 @@ package ipvstest
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +20,8 @@ import (
 // have in common.
 type Table interface {
 	Services() ([]lvs.Service, error)
-	Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error)
+	Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error)
+	Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	Apply(context.Context, []lvs.Change) []error
 	Timeouts() (lvs.Timeouts, error)
 	SetTimeouts(lvs.Timeouts) error
@@ -199,9 +202,12 @@ func stats(t *testing.T, table Table) {
 		services[i].Settings = plain
 	}
 	apply(t, table, Adds(services))
-	got, err := table.Stats()
+	all, got, err := table.Read()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if alone, err := table.Services(); err != nil || !reflect.DeepEqual(all, alone) {
+		t.Errorf("with statistics: %v, without: %v, %v", all, alone, err)
 	}
 	for _, s := range services {
 		stats, ok := got[s.Key]
@@ -213,6 +219,15 @@ func stats(t *testing.T, table Table) {
 				t.Errorf("%s in %s: got %+v, want zeroes", server.Key, s.Key, stats)
 			}
 		}
+	}
+	for _, s := range services {
+		servers, stats, err := table.Servers(s.Key)
+		if err != nil || !slices.Equal(servers, s.Servers) || !maps.Equal(stats, got[s.Key].Servers) {
+			t.Errorf("%s alone: got %v, %v, %v", s.Key, servers, stats, err)
+		}
+	}
+	if servers, _, err := table.Servers(lvs.MarkKey(4711, lvs.IPv4)); err != nil || len(servers) > 0 {
+		t.Errorf("of no service: got %v, %v", servers, err)
 	}
 	if len(got) != len(services) {
 		t.Errorf("got statistics of %d services, want %d", len(got), len(services))

@@ -26,6 +26,9 @@ func (k *Kernel) Daemons() ([]lvs.SyncDaemon, error) {
 	return all, nil
 }
 
+// ethernetPayload is the longest message that fits a packet of 1500 bytes.
+const ethernetPayload = 1472
+
 // StartDaemon starts a sync daemon with the kernel's choices filled in. Every
 // interface exists.
 func (k *Kernel) StartDaemon(d lvs.SyncDaemon) error {
@@ -35,6 +38,9 @@ func (k *Kernel) StartDaemon(d lvs.SyncDaemon) error {
 		return fmt.Errorf("start %s: %w", d, unix.EEXIST)
 	}
 	d.Group, d.Port, d.TTL = d.Target().Addr(), d.Target().Port(), max(d.TTL, 1)
+	if d.MaxLen == 0 {
+		d.MaxLen = ethernetPayload
+	}
 	k.daemons[d.Role] = d
 	return nil
 }

@@ -71,12 +71,13 @@ func (k *Kernel) sorted() []lvs.Service {
 	return all
 }
 
-// Stats gives what SetStats set, or zeroes, for every service and server.
-func (k *Kernel) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
+// Read gives the table, and what SetStats set, or zeroes, for every service and
+// server.
+func (k *Kernel) Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.failRead(); err != nil {
-		return nil, fmt.Errorf("read virtual services: %w", err)
+		return nil, nil, fmt.Errorf("read virtual services: %w", err)
 	}
 	all := make(map[lvs.ServiceKey]lvs.ServiceStats)
 	for key, s := range k.services {
@@ -88,10 +89,27 @@ func (k *Kernel) Stats() (map[lvs.ServiceKey]lvs.ServiceStats, error) {
 		known.Servers = servers
 		all[key] = known
 	}
-	return all, nil
+	return k.sorted(), all, nil
 }
 
-// SetStats sets the statistics that Stats gives for a service and its servers
+// Servers gives the servers of one service, sorted, and what SetStats set for them.
+func (k *Kernel) Servers(key lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.failRead(); err != nil {
+		return nil, nil, fmt.Errorf("read real servers of %s: %w", key, err)
+	}
+	var servers []lvs.Server
+	stats := make(map[netip.AddrPort]lvs.ServerStats)
+	for address, settings := range k.services[key].servers {
+		servers = append(servers, lvs.Server{Key: address, ServerSettings: settings})
+		stats[address] = k.stats[key].Servers[address]
+	}
+	lvs.SortServers(servers)
+	return servers, stats, nil
+}
+
+// SetStats sets the statistics that Read gives for a service and its servers
 // from now on.
 func (k *Kernel) SetStats(key lvs.ServiceKey, s lvs.ServiceStats) {
 	k.mu.Lock()

@@ -75,7 +75,7 @@ func TestFailRead(t *testing.T) {
 	k := ipvstest.New()
 	k.FailRead = func() error { return unix.EPERM }
 	_, services := k.Services()
-	_, stats := k.Stats()
+	_, _, stats := k.Read()
 	_, timeouts := k.Timeouts()
 	for _, err := range []error{services, stats, timeouts} {
 		if !errors.Is(err, unix.EPERM) {
@@ -110,7 +110,7 @@ func TestSetStats(t *testing.T) {
 		Servers:  map[netip.AddrPort]lvs.ServerStats{server: {Active: 2}},
 	}
 	k.SetStats(web.Key, want)
-	got, err := k.Stats()
+	_, got, err := k.Read()
 	if err != nil {
 		t.Fatal(err)
 	}

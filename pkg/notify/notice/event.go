@@ -21,6 +21,8 @@ const (
 	RoleChanged    Kind = "role-changed" // of a VRRP instance, or of the director by hand
 	SplitBrain     Kind = "split-brain"  // two directors are active
 	SplitBrainOver Kind = "split-brain-over"
+	SyncBehind     Kind = "sync-behind" // another director lacks connections
+	SyncCaughtUp   Kind = "sync-caught-up"
 	ReloadRefused  Kind = "reload-refused" // the old configuration stays in force
 	ReloadTaken    Kind = "reload-taken"   // a configuration is accepted after one was not
 	KernelError    Kind = "kernel-error"   // the kernel is not as configured
@@ -56,6 +58,8 @@ var table = []traits{
 	{RoleChanged, "role", once, "LvsdRoleChanged", false},
 	{SplitBrain, "split-brain", begins, "LvsdSplitBrain", true},
 	{SplitBrainOver, "split-brain", ends, "LvsdSplitBrain", true},
+	{SyncBehind, "sync", begins, "LvsdSyncBehind", false},
+	{SyncCaughtUp, "sync", ends, "LvsdSyncBehind", false},
 	{ReloadRefused, "configuration", begins, "LvsdReloadRefused", false},
 	{ReloadTaken, "configuration", ends, "LvsdReloadRefused", false},
 	{KernelError, "kernel", begins, "LvsdKernelError", true},

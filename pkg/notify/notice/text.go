@@ -30,6 +30,10 @@ func (e Event) Headline() string {
 		return e.who() + " is " + still + "active on two directors"
 	case SplitBrainOver:
 		return e.who() + " is active on one director again"
+	case SyncBehind:
+		return "director " + e.Address + " " + still + "lacks connections"
+	case SyncCaughtUp:
+		return "director " + e.Address + " holds the connections again"
 	case ReloadRefused:
 		return "the new configuration is " + still + "refused"
 	case ReloadTaken:

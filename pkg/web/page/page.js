@@ -56,8 +56,10 @@ function stateOf(r) {
   if (!r.name) return ["idle", "not configured"];
   if (r.fallback) return ["warn", "fallback"];
   if (r.state === "down") return ["bad", "down"];
+  if (r.missing && r.override) return ["warn", "drained"];
   if (r.missing) return [r.state === "unknown" ? "idle" : "bad", r.state === "unknown" ? "not checked yet" : "missing"];
   if (r.state === "unknown") return [r.weight > 0 ? "idle" : "warn", "not checked yet"];
+  if (r.override && r.weight === 0) return ["warn", "drained"];
   if (r.weight === 0 && r.configured > 0) return ["warn", "weight 0"];
   if (r.weight === 0) return ["idle", "weight 0"];
   return ["good", r.state === "up" ? "up" : "serving"];
@@ -194,14 +196,20 @@ function drawHead() {
   text($("here"), `This director (${who})`);
   const roles = [...new Set((h.vrrp || []).map((v) => v.role))];
   $("role").replaceChildren(...roles.map((r) => make("span", { class: "badge " + roleClass[r] }, r)));
-  $("directors").hidden = !(h.vrrp || []).length && !(h.sync || []).length;
+  $("directors").hidden = !(h.vrrp || []).length && !h.sync;
   $("instances").replaceChildren(...(h.vrrp || []).map(instanceRow));
-  const syncs = (h.sync || []).map((d) => `${d.role} on ${d.interface}` + (d.running ? (d.wanted ? "" : " runs, but should not") : " DOES NOT RUN"));
-  text($("sync"), syncs.length ? "Connections are synchronised: " + syncs.join(", ") + "." : "");
+  text($("sync"), h.sync ? syncWords(h.sync) : "");
   const d = h.daemon;
   text($("about"), d ? `lvsd ${h.version}, running for ${span(now() - Date.parse(d.started) / 1000)}, configuration of ` +
     `${new Date(d.loaded).toLocaleString()}, kernel compared ${zero(d.checked) ? "not yet" : span(now() - Date.parse(d.checked) / 1000) + " ago"}, ` +
     `${plural(d.drift.repaired, "drift")} repaired` : "");
+}
+
+function syncWords(s) {
+  const parts = s.daemons.map((role) => `${role} on ${s.interface}`);
+  const peers = s.peers.map((p) => `${p.address} holds ${zero(p.answered) ? "an unknown number" : p.connections}`);
+  return `Connections are shared: ${parts.join(", ") || "no daemon runs"}; this director holds ${s.here.connections}` +
+    (peers.length ? `, ${peers.join(", ")}` : "") + ".";
 }
 
 function instanceRow(v) {
@@ -231,7 +239,13 @@ function problems() {
     for (const a of v.vips) if (misplaced(v, a)) add("bad", `${v.name}: ${a.address} is ${misplaced(v, a)}`);
   }
   for (const a of h.vips || []) if (!a.present) add("bad", `${a.address} on ${a.interface} is MISSING`);
-  for (const s of h.sync || []) if (s.wanted && !s.running) add("bad", `The sync daemon (${s.role}) on ${s.interface} does not run`);
+  for (const role of (h.sync && h.sync.roles) || []) {
+    if (!h.sync.daemons.includes(role)) add("bad", `The sync daemon (${role}) on ${h.sync.interface} does not run`);
+  }
+  for (const p of (h.sync && h.sync.peers) || []) {
+    if (p.behind) add("warn", `The director ${p.address} lacks connections: it holds ${p.connections}, this one ${h.sync.here.connections}`);
+  }
+  for (const o of h.overrides || []) if (o.target === "director") add("warn", `This director is drained by ${o.by}` + (o.reason ? `: ${o.reason}` : ""));
   for (const id of state.order) {
     const s = state.services.get(id);
     if (!s) continue;
@@ -358,10 +372,10 @@ const columns = [["Weight", "weight"], ["Active", "active"], ["Inactive", "inact
 
 function buildRow() {
   const who = make("div", { class: "name" }), where = make("div", { class: "where muted" });
-  const badge = make("span", { class: "badge" }), since = make("span", { class: "muted" }), why = make("div", { class: "why" });
+  const badge = make("span", { class: "badge" }), since = make("span", { class: "muted" }), why = make("div", { class: "why" }), said = make("div", { class: "said" });
   const cells = columns.map(([label]) => make("td", { class: "num", role: "cell", "data-label": label }));
-  const tr = make("tr", { class: "server", role: "row" }, make("td", { role: "rowheader" }, who, where), make("td", { role: "cell" }, badge, " ", since, why), ...cells);
-  return { tr, who, where, badge, since, why, cells, word: "" };
+  const tr = make("tr", { class: "server", role: "row" }, make("td", { role: "rowheader" }, who, where), make("td", { role: "cell" }, badge, " ", since, why, said), ...cells);
+  return { tr, who, where, badge, since, why, said, cells, word: "" };
 }
 
 function drawServers(c, servers) {
@@ -379,6 +393,7 @@ function drawServers(c, servers) {
     text(row.badge, word + (r.flapping ? ", flapping" : ""));
     text(row.since, r.since ? "for " + span(now() - r.since) : "");
     text(row.why, r.state === "down" ? r.error || "" : "");
+    text(row.said, r.override || "");
     if (row.word && row.word !== word) {
       row.tr.classList.remove("flash");
       void row.tr.offsetWidth; // the animation begins anew
