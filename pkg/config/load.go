@@ -100,9 +100,10 @@ func (c *checker) config(raw *rawFile) *Config {
 	cfg.Sync = c.sync(&raw.Sync, cfg.VRRP)
 	cfg.Notify = c.receivers(&raw.Notify, cfg.Director.Name)
 	cfg.HTTP = c.http(&raw.HTTP)
+	cfg.Guard = c.guard(&raw.Guard)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {
-		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))
+		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults, cfg.Guard))
 	}
 	c.trackedServices(&raw.VRRP, cfg.Virtual)
 	c.mixed(&raw.Sync, cfg.Virtual)

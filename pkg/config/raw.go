@@ -17,6 +17,7 @@ type rawFile struct {
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
 	HTTP     rawHTTP                            `toml:"http"`
+	Guard    rawGuard                           `toml:"guard"`
 }
 
 func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") }
@@ -24,7 +25,7 @@ func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") 
 // declares tells whether the files ask for anything that a director could do.
 func (r *rawFile) declares() bool {
 	return len(r.Virtual.entries)+len(r.VIP.entries)+len(r.VRRP.entries) > 0 || r.VRRP.bad || r.Virtual.bad || r.VIP.bad ||
-		r.NAT.given() || r.Sync.given() || r.Timeouts.given()
+		r.NAT.given() || r.Sync.given() || r.Timeouts.given() || r.HTTP.given() || r.Guard.given()
 }
 
 type rawDirector struct {
@@ -71,7 +72,8 @@ type rawVirtual struct {
 	FWMark number            `toml:"fwmark"`
 	Family text              `toml:"family"`
 	rawSettings
-	Real named[rawReal, *rawReal] `toml:"real"`
+	Guard rawLimits                `toml:"guard"`
+	Real  named[rawReal, *rawReal] `toml:"real"`
 }
 
 func (r *rawVirtual) decode(p *problems, n *node) {

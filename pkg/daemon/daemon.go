@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,6 +53,8 @@ type Director struct {
 	view       view
 	reconciler *reconcile.Reconciler
 	judge      *judge
+	guarding   *guarding
+	lists      *listWatch
 	roles      *roles
 	sharing    *sharing
 	notifier   *notify.Notifier
@@ -62,7 +65,9 @@ type Director struct {
 	watchdog   watchdog
 	metrics    *metrics.Metrics
 	web        *page.Server
-	inError    bool // after the last round; the rounds' own
+	upgrades   <-chan os.Signal
+	upgrading  atomic.Bool // another program takes over when this one has ended
+	inError    bool        // after the last round; the rounds' own
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -79,14 +84,21 @@ type force struct {
 
 // Run is the director from start to stop: until the context ends or SIGTERM or
 // SIGINT arrives. Stopping leaves forwarding in place unless the configuration
-// says otherwise.
-func Run(ctx context.Context, o Options) error {
-	// From its first moment on, SIGHUP asks for a reload: it must not end a
-	// director that is still looking up names.
-	hangups := make(chan os.Signal, 1)
+// says otherwise. SIGUSR2 puts the program that is on disk in its place.
+func Run(ctx context.Context, o Options) (err error) {
+	var d *Director
+	defer func() {
+		if err == nil && d.upgrading.Load() {
+			err = d.become()
+		}
+	}()
+	// From its first moment on, SIGHUP asks for a reload and SIGUSR2 for an upgrade:
+	// they must not end a director that is still looking up names.
+	hangups, upgrades := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	var err error
+	signal.Notify(upgrades, syscall.SIGUSR2)
+	defer signal.Stop(upgrades)
 	if o.Config, err = filepath.Abs(o.Config); err != nil {
 		return fmt.Errorf("find the configuration: %w", err)
 	}
@@ -96,7 +108,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -133,8 +145,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	j := newJudge(o.Log, words)
-	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	g, err := newGuarding(cfg, k.guard, o.Log)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log, words, g)
+	d = newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	d.upgrades = upgrades
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
@@ -149,10 +166,11 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	roles.resumed = resumed()
 	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
-		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
+		options: o, view: v, judge: j, guarding: j.guarding, lists: newListWatch(o.Log), reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
 	d.lookout = newLookout(v.look)
@@ -175,6 +193,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	d.web.Set(a.config.HTTP)
 	j.checker.OnProbe(d.metrics.Probe)
 	d.sharing.counts = d.metrics.Pushed
+	d.lists.follow(listFiles(a.config))
 	return d
 }
 
@@ -221,12 +240,21 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return d.web.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.guarding.run(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return d.lists.run(ctx, d.listsChanged) })
 	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
+	upgrade := make(chan struct{})
+	tasks.Go(func() error { return d.awaitUpgrade(ctx, func() { close(upgrade) }) })
 	select {
 	case <-signals.Done():
 	case <-ctx.Done():
+	case <-upgrade:
+		d.log().Info("director makes way for the program on disk")
+		d.upgrading.Store(true)
+		end()
+		return tasks.Wait()
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")
@@ -259,7 +287,7 @@ func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 func (d *Director) stop() error {
 	if d.current().Director.OnStop != config.FlushOnStop {
 		d.log().Info("director stops, forwarding stays in place")
-		return nil
+		return d.unguard()
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{

@@ -8,6 +8,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/plan"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -22,9 +23,12 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	if err != nil {
 		return status.Status{}, err
 	}
-	s := seen.status(f.config, d.options.Version, d.judge.observed(f.aim))
+	o := d.judge.observed(f.aim)
+	o.Roles = d.roles.current()
+	s := seen.status(f.config, d.options.Version, o)
 	s.SetElections(d.roles.status())
 	s.SetKnown(d.sharing.known())
+	d.guarding.status(&s, f.config, seen.addresses)
 	s.Daemon = d.daemonStatus(f)
 	s.Verdict = status.Judge(s)
 	return s, nil
@@ -92,7 +96,11 @@ func problems(round *reconcile.Round) []string {
 			texts = append(texts, r.Err.Error())
 		}
 	}
+	unguarded := guardProblem(round) != nil
 	for _, op := range round.Deferred {
+		if unguarded && plan.IsGuard(op) {
+			continue // one reason is enough
+		}
 		texts = append(texts, "waits to be tried again: "+op.String())
 	}
 	return texts
