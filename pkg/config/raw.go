@@ -25,7 +25,7 @@ func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") 
 // declares tells whether the files ask for anything that a director could do.
 func (r *rawFile) declares() bool {
 	return len(r.Virtual.entries)+len(r.VIP.entries)+len(r.VRRP.entries) > 0 || r.VRRP.bad || r.Virtual.bad || r.VIP.bad ||
-		r.NAT.given() || r.Sync.given() || r.Timeouts.given() || r.HTTP.given() || r.Guard.given()
+		r.NAT.given() || r.Sync.given() || r.Timeouts.given()
 }
 
 type rawDirector struct {
