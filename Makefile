@@ -19,9 +19,12 @@ GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
 # The tests of checks against the servers that people run: they need those servers, and no kernel but the machine's.
 SERVER_PKG := ./integration/servers
 
+# The test of the status page: the browser runs on the machine, the director in User-Mode Linux.
+PAGE_PKG := ./integration/page
+
 KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
-IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(PACKAGING_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
+IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(PACKAGING_PKG) $(SERVER_PKG) $(PAGE_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
 DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
@@ -38,11 +41,12 @@ build: ## the program, as build/lvsd
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
-test: DEPS += servers package
+test: DEPS += servers package monitoring browser
 test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
+		'page: $(GO) test -json $(PAGE_PKG)' \
 		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'

@@ -50,7 +50,7 @@ func TestExamples(t *testing.T) {
 
 // Every folder of examples is tested.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := []string{"ultramonkey", "keepalived-pair", "nginx-pair", "two-boxes", "ultramonkey-pair"} // by tests of their own
+	tested := []string{"monitoring", "ultramonkey", "keepalived-pair", "nginx-pair", "two-boxes", "ultramonkey-pair"} // by tests of their own
 	var found []string
 	for _, e := range examples {
 		if e.variant == "" {

@@ -32,6 +32,10 @@ var chosen = map[string][]string{
 	"github.com/wneessen/go-mail":       {"pkg/notify"},
 	"github.com/fsnotify/fsnotify":      {"pkg/daemon"},
 	"golang.org/x/sync/errgroup":        {"pkg/daemon"},
+
+	"github.com/prometheus/client_golang":    {"pkg/metrics"},
+	"github.com/prometheus/client_model":     {"pkg/metrics"},
+	"github.com/prometheus/exporter-toolkit": {"pkg/web"},
 }
 
 // edges are the packages that touch the kernel.

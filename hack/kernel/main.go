@@ -83,6 +83,7 @@ type options struct {
 	memory  string
 	out     string
 	rw      []string
+	tap     string
 	timeout time.Duration
 	verbose bool
 	args    []string
@@ -99,6 +100,7 @@ func parseOptions(args []string) (options, error) {
 		o.rw = append(o.rw, dir)
 		return nil
 	})
+	f.StringVar(&o.tap, "tap", "", "`DEVICE` of the launcher's network namespace that is vec0 in the guest, User-Mode Linux only")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -116,6 +118,9 @@ func parseOptions(args []string) (options, error) {
 
 // choose picks the launcher for a value of KERNEL. Its errors say what to install.
 func choose(kernel string, o options) (launcher, error) {
+	if o.tap != "" && kernel != "uml" {
+		return nil, fmt.Errorf("-tap needs KERNEL=uml, not %q", kernel)
+	}
 	switch kernel {
 	case "host":
 		return hostKernel{}, hostUsable()

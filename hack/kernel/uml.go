@@ -20,6 +20,7 @@ const (
 type umlKernel struct {
 	binary  string
 	memory  string
+	tap     string // device that is the guest's vec0; "" for none
 	verbose bool
 }
 
@@ -31,7 +32,7 @@ func newUML(o options) (launcher, error) {
 	if _, err := os.Stat(umlModules); err != nil {
 		return nil, fmt.Errorf("no modules for %s: install the Debian package user-mode-linux again: %w", binary, err)
 	}
-	return umlKernel{binary: binary, memory: o.memory, verbose: o.verbose}, nil
+	return umlKernel{binary: binary, memory: o.memory, tap: o.tap, verbose: o.verbose}, nil
 }
 
 func (u umlKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (int, error) {
@@ -68,6 +69,9 @@ func (u umlKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (
 		"con1=null,fd:3", "con2=null,fd:4", "con3=fd:5,fd:6",
 		"quiet", "panic=-1",
 	)
+	if u.tap != "" {
+		cmd.Args = append(cmd.Args, "vec0:transport=tap,ifname="+u.tap+",depth=128,gro=1")
+	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + g.dir, "TMPDIR=" + memoryDir}
 	if err := g.attachPipes(cmd); err != nil {
 		return exitFailure, err

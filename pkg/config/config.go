@@ -24,6 +24,7 @@ type Config struct {
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Notify     []Receiver // sorted by name
+	HTTP       *HTTP      // nil: no status page and no metrics
 	Guard      *Guard     // nil: there is none
 	Files      []string   // every file that was read, the first one first
 }

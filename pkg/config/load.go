@@ -99,6 +99,7 @@ func (c *checker) config(raw *rawFile) *Config {
 	cfg.VRRP = c.instances(&raw.VRRP, cfg.Addresses)
 	cfg.Sync = c.sync(&raw.Sync, cfg.VRRP)
 	cfg.Notify = c.receivers(&raw.Notify, cfg.Director.Name)
+	cfg.HTTP = c.http(&raw.HTTP)
 	cfg.Guard = c.guard(&raw.Guard)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {

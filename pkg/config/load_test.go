@@ -166,6 +166,9 @@ func render(cfg *Config) string {
 	for _, r := range cfg.Notify {
 		fmt.Fprintf(&b, "notify %s\n  %s\n", r.Name, asJSON(r))
 	}
+	if cfg.HTTP != nil {
+		fmt.Fprintf(&b, "http %s %s\n", cfg.HTTP.Listen, cfg.HTTP.WebConfig)
+	}
 	if g := cfg.Guard; g != nil {
 		fmt.Fprintf(&b, "guard %s mode %s enforce %t on_stop %s sample %d\n", g.Interfaces, g.Mode, g.Enforce, g.OnStop, g.Sample)
 		fmt.Fprintf(&b, "  allow %s %s\n  block %s %s\n  open %s\n", g.Allow.Prefixes, g.Allow.Files, g.Block.Prefixes, g.Block.Files, g.OpenPorts)

@@ -16,6 +16,7 @@ type rawFile struct {
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
+	HTTP     rawHTTP                            `toml:"http"`
 	Guard    rawGuard                           `toml:"guard"`
 }
 

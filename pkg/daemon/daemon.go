@@ -24,12 +24,14 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/metrics"
 	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify"
 	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/vrrp"
+	page "github.com/lvsd/lvsd/pkg/web"
 )
 
 // Options are what the command line says.
@@ -62,6 +64,8 @@ type Director struct {
 	drains     *drains
 	changes    *changelog.Log
 	watchdog   watchdog
+	metrics    *metrics.Metrics
+	web        *page.Server
 	upgrades   <-chan os.Signal
 	upgrading  atomic.Bool // another program takes over when this one has ended
 	inError    bool        // after the last round; the rounds' own
@@ -180,11 +184,16 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	d.sharing = newSharing(o.Log, v, d.current, roles.current)
 	d.sharing.tell = d.notifier.Tell
 	r.OnRound(func(round reconcile.Round) {
-		d.tellRound(round)
+		d.roundDone(round)
 		d.sharing.after(round)
 		d.watchdog.feed()
 	})
 	j.hear = d.hear
+	d.metrics = metrics.New(o.Version, d.sample)
+	d.web = page.New(d, d.metrics.Handler(), o.Log)
+	d.web.Set(a.config.HTTP)
+	j.checker.OnProbe(d.metrics.Probe)
+	d.sharing.counts = d.metrics.Pushed
 	d.lists.follow(listFiles(a.config))
 	return d
 }
@@ -235,6 +244,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return d.lookout.run(ctx) })
 	tasks.Go(func() error { return d.drains.run(ctx) })
 	tasks.Go(func() error { return server.Run(ctx) })
+	tasks.Go(func() error { return d.web.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
 	tasks.Go(func() error { return d.guarding.run(ctx, d.reconciler.Kick) })

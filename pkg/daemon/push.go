@@ -85,6 +85,7 @@ func (s *sharing) push(ctx context.Context, to netip.Addr) (status.Push, error) 
 	}
 	s.log.Info("connections pushed", "peer", to, "connections", done.Connections, "templates", done.Templates,
 		"left", done.Left, "took", time.Since(start))
+	s.counts(done.Connections + done.Templates)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pushed = &p

@@ -53,6 +53,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	if err == nil {
 		a, err = newAim(c, d.view.source)
 	}
+	d.metrics.Reload(err == nil)
 	d.tellReload(err)
 	if err != nil {
 		d.refuse(err)
@@ -68,6 +69,7 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.guarding.follow(c)
 	d.lists.follow(listFiles(c))
 	d.sharing.follow()
+	d.web.Set(c.HTTP)
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }
 

@@ -40,6 +40,7 @@ type roles struct {
 	routers   map[string]*member
 	external  map[string]lvs.Role
 	disputes  map[string]*dispute
+	changes   map[string]uint64 // of the state of each instance, since the start
 }
 
 // neighbours are told where an address is, and listened to.
@@ -68,6 +69,7 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 		disputes:  map[string]*dispute{},
+		changes:   map[string]uint64{},
 	}
 }
 
@@ -225,6 +227,7 @@ func (r *roles) report(e vrrp.Event) {
 	args := []any{"vrrp", e.Instance}
 	switch e.Kind {
 	case vrrp.Changed:
+		r.count(e.Instance)
 		level, text = slog.LevelInfo, "VRRP state"
 		args = append(args, "from", e.Old, "to", e.State)
 	case vrrp.Rival: // a problem only if it goes on
@@ -241,6 +244,13 @@ func (r *roles) report(e vrrp.Event) {
 		r.tell(told)
 	}
 	r.log.Log(context.Background(), level, text, append(args, "why", e.Why)...)
+}
+
+// count counts a change of an instance's state.
+func (r *roles) count(instance string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes[instance]++
 }
 
 // dispute is that about the VIPs of an instance.
@@ -297,6 +307,9 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	found := false
 	for _, v := range r.instances {
 		if v.External && (name == "" || name == v.Name) {
+			if r.external[v.Name] != role {
+				r.changes[v.Name]++
+			}
 			r.external[v.Name], found = role, true
 			r.log.Info("VRRP role decided elsewhere", "vrrp", v.Name, "role", role)
 		}
@@ -390,7 +403,7 @@ func (r *roles) status() map[string]status.Election {
 	defer r.mu.Unlock()
 	all := map[string]status.Election{}
 	for name, role := range roles {
-		all[name] = status.Election{Role: role, State: role.String()}
+		all[name] = status.Election{Role: role, State: role.String(), Transitions: r.changes[name]}
 	}
 	for _, router := range r.routers {
 		for i, s := range router.Statuses() {
@@ -406,6 +419,8 @@ func (r *roles) status() map[string]status.Election {
 				Received: s.Heard,
 				Refused:  map[string]uint64{},
 				Late:     router.Late().Seconds(),
+
+				Transitions: r.changes[s.Name],
 			}
 			e.PeerPriority = s.Peer.Priority
 			if d := r.disputes[s.Name]; d != nil {

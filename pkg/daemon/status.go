@@ -29,8 +29,15 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	s.SetElections(d.roles.status())
 	s.SetKnown(d.sharing.known())
 	d.guarding.status(&s, f.config, seen.addresses)
+	s.Daemon = d.daemonStatus(f)
+	s.Verdict = status.Judge(s)
+	return s, nil
+}
+
+// daemonStatus is what the daemon knows of itself.
+func (d *Director) daemonStatus(f force) *status.Daemon {
 	drift := d.reconciler.Drift()
-	s.Daemon = &status.Daemon{
+	s := &status.Daemon{
 		PID:     os.Getpid(),
 		Started: d.started,
 		Files:   f.config.Files,
@@ -40,11 +47,10 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 		Drift:   status.Drift(drift),
 	}
 	if last := d.reconciler.Last(); last != nil {
-		s.Daemon.Checked, s.Daemon.Round = last.Start, last.Took.Seconds()
-		s.Daemon.InStep, s.Daemon.Errors = last.OK(), problems(last)
+		s.Checked, s.Round = last.Start, last.Took.Seconds()
+		s.InStep, s.Errors = last.OK(), problems(last)
 	}
-	s.Verdict = status.Judge(s)
-	return s, nil
+	return s
 }
 
 // view is what a status reads of the kernel.

@@ -44,7 +44,8 @@ type sharing struct {
 	config  func() *config.Config
 	roles   func() map[string]lvs.Role
 	tell    func(notice.Event)
-	changed chan struct{} // capacity 1: another configuration
+	counts  func(pushed int) // connections and templates
+	changed chan struct{}    // capacity 1: another configuration
 
 	counting  sync.Mutex // held while the kernel is read
 	counted   status.Connections
@@ -65,7 +66,7 @@ type sharing struct {
 
 func newSharing(log *slog.Logger, v view, c func() *config.Config, roles func() map[string]lvs.Role) *sharing {
 	return &sharing{
-		log: log, table: v, config: c, roles: roles, tell: func(notice.Event) {},
+		log: log, table: v, config: c, roles: roles, tell: func(notice.Event) {}, counts: func(int) {},
 		changed: make(chan struct{}, 1), peers: map[netip.Addr]*neighbour{}, has: make(chan struct{}),
 	}
 }

@@ -21,6 +21,7 @@ const eventQueue = 1024
 // waits for another and the number of probes is bounded by that of the checks.
 type Checker struct {
 	log     *slog.Logger
+	probed  func(kind string, took time.Duration, ok bool)
 	changes chan struct{}
 	events  chan Event
 	probes  sync.WaitGroup
@@ -36,11 +37,17 @@ type Checker struct {
 func New(log *slog.Logger) *Checker {
 	return &Checker{
 		log:     log,
+		probed:  func(string, time.Duration, bool) {},
 		changes: make(chan struct{}, 1),
 		events:  make(chan Event, eventQueue),
 		entries: make(map[Key]*entry),
 	}
 }
+
+// OnProbe has a function called with the kind of check, the time and the outcome
+// of each probe, for whoever counts them; it must not wait for anything. It is set
+// before Run.
+func (c *Checker) OnProbe(probed func(kind string, took time.Duration, ok bool)) { c.probed = probed }
 
 // Changes is sent to when a state or a dynamic weight has changed since the
 // last receive. It never says what changed: look at Snapshot.
@@ -173,6 +180,7 @@ func (c *Checker) record(e *entry, started time.Time, r check.Result) {
 	if e.ctx.Err() != nil {
 		return
 	}
+	c.probed(e.Kind, r.Duration, r.OK)
 	now := time.Now()
 	e.timer.Reset(c.take(e, started, now, r) - now.Sub(started))
 }

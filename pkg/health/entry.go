@@ -15,6 +15,7 @@ type Key string
 type Wanted struct {
 	Key    Key
 	Name   string // for logs and mails: "http 10.0.0.2:80"
+	Kind   string // of the check: "http"
 	Check  check.Check
 	Target check.Target
 	Timing Timing
@@ -43,6 +44,7 @@ func Want(spec check.Spec, target check.Target, timing Timing) (Wanted, error) {
 	return Wanted{
 		Key:      Key(question + " " + timing.String()),
 		Name:     spec.Kind() + " " + target.String(),
+		Kind:     spec.Kind(),
 		Check:    c,
 		Target:   target,
 		Timing:   timing,

@@ -12,6 +12,7 @@ import (
 type Sync struct {
 	Interface string         `json:"interface"`
 	Group     netip.AddrPort `json:"group"`
+	Daemons   []lvs.SyncRole `json:"daemons"` // that the kernel runs
 	Here      Connections    `json:"here"`
 	Known
 }
@@ -73,6 +74,10 @@ func syncOf(c *config.Config, o Observed) *Sync {
 		return nil
 	}
 	s := &Sync{Interface: c.Sync.Daemon.Interface, Group: c.Sync.Daemon.Target(), Here: Count(o.Stats)}
+	s.Daemons = []lvs.SyncRole{}
+	for _, d := range o.Daemons {
+		s.Daemons = append(s.Daemons, d.Role)
+	}
 	s.Known = Known{Roles: []lvs.SyncRole{}, Peers: []Peer{}, Refused: map[string]uint64{}}
 	return s
 }
