@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -23,11 +24,11 @@ make them agree, in their order.`,
 		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Plan(cmd.Context(), p.config)
-			if err != nil {
+			if err != nil && len(round.Results) == 0 {
 				return err
 			}
-			if err := printOps(p.env.Out, round, asJSON); err != nil {
-				return err
+			if errPrint := printOps(p.env.Out, round, asJSON); err != nil || errPrint != nil {
+				return errors.Join(err, errPrint)
 			}
 			if len(round.Results) > 0 {
 				return exit(exitDiffer)

@@ -32,6 +32,7 @@ const maxAnswer = 512 << 20
 const (
 	statusTime = 15 * time.Second
 	reloadTime = 2 * time.Minute
+	guardTime  = time.Minute     // for a round, where a large table is read
 	notifyTime = 6 * time.Minute // more than the longest timeout of a receiver
 )
 

@@ -28,6 +28,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/sysctl/sysctltest"
+	"github.com/lvsd/lvsd/pkg/xdp/xdptest"
 )
 
 func TestMain(m *testing.M) {
@@ -58,6 +59,7 @@ type running struct {
 	table   *ipvstest.Kernel
 	fail    atomic.Bool // the table refuses every change
 	modules *fakeModules
+	guard   *xdptest.Fake
 	notices chan string
 	log     *logBuffer
 	d       *Director
@@ -107,12 +109,15 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 	must(t, err)
 	words, err := openOverrides(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log, words)
+	r.guard = xdptest.NewFake()
+	g, err := newGuarding(c, r.guard, log)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, words, g)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
-			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
+			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules, Guard: r.guard,
 		}, ledger, log, a.goal(j)))
 	r.d.upgrades = r.upgrades
 	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)

@@ -8,6 +8,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/plan"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -27,6 +28,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	s := seen.status(f.config, d.options.Version, o)
 	s.SetElections(d.roles.status())
 	s.SetKnown(d.sharing.known())
+	d.guarding.status(&s, f.config, seen.addresses)
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
@@ -55,7 +57,7 @@ type view struct {
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)
 		Path(to netip.Addr) (netdev.Path, error)
-		Announce(lvs.Address) error
+		neighbours
 	}
 }
 
@@ -88,7 +90,11 @@ func problems(round *reconcile.Round) []string {
 			texts = append(texts, r.Err.Error())
 		}
 	}
+	unguarded := guardProblem(round) != nil
 	for _, op := range round.Deferred {
+		if unguarded && plan.IsGuard(op) {
+			continue // one reason is enough
+		}
 		texts = append(texts, "waits to be tried again: "+op.String())
 	}
 	return texts

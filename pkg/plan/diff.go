@@ -16,39 +16,45 @@ import (
 type Owned struct {
 	Services  map[lvs.ServiceKey]bool
 	Addresses map[lvs.AddressKey]bool
+	Links     map[string]bool
 	Daemons   map[lvs.SyncRole]bool
 }
 
 // Diff gives the operations that lead from have to want, in the order in which
 // to do them:
 //
-//   - what forwarding needs first: modules, parameters, time-outs, rules, detours;
+//   - what forwarding needs first: modules, parameters, time-outs, rules, detours,
+//     and what the guard has to let through;
 //   - then all that gives the services that stay capacity, and only after it all
 //     that takes some, so that no step leaves a service without an available
 //     server if both states have one;
 //   - then, if a backup daemon silences IPVS, its end;
 //   - then addresses: a new one attracts traffic only when its services are
-//     complete, one that goes stops to attract before they go;
+//     complete, one that goes stops to attract before they go; the interfaces that
+//     are made for them come before and go after them;
 //   - then the sync daemons, the new one before the old one stops;
-//   - last the services, rules and detours that nothing needs any more.
+//   - last the services, rules, detours and guards that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
 func Diff(want, have lvs.State, owned Owned) []Op {
 	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
+	addGuard, deleteGuard := guard(want, have)
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
 		timeouts(want.Timeouts, have.Timeouts),
 		addRules,
 		addDetours,
+		addGuard,
 		grow,
 		shrink,
 		Takeover(want, have, owned),
 		remove,
 		deleteRules,
 		deleteDetours,
+		deleteGuard,
 	)
 }
 
@@ -152,11 +158,40 @@ func Takeover(want, have lvs.State, owned Owned) []Op {
 	return slices.Concat(first, Addresses(want, have, owned), last)
 }
 
-// Addresses gives the operations on addresses alone, for when all else is known
-// to be as desired.
+// Addresses gives the operations on addresses and on the interfaces that are made
+// for them alone, for when all else is known to be as desired.
 func Addresses(want, have lvs.State, owned Owned) []Op {
-	add, remove := addresses(want, have.Addresses, owned.Addresses)
-	return append(add, remove...)
+	addLinks, deleteLinks := links(want.Links, have.Links, owned.Links)
+	standing := maps.Clone(have.Addresses)
+	maps.DeleteFunc(standing, func(k lvs.AddressKey, _ lvs.Address) bool { return replaced(want.Links, have.Links, k.Interface) })
+	add, remove := addresses(want, standing, owned.Addresses)
+	return slices.Concat(addLinks, add, remove, deleteLinks)
+}
+
+// replaced tells whether an interface is not as it should be: then it goes first,
+// with its addresses.
+func replaced(want, have map[string]lvs.VirtualLink, name string) bool {
+	w, wanted := want[name]
+	h, there := have[name]
+	return wanted && there && w != h
+}
+
+func links(want, have map[string]lvs.VirtualLink, owned map[string]bool) (add, remove []Op) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		old, there := have[name]
+		if replaced(want, have, name) {
+			add = append(add, Link{lvs.Delete, old})
+		}
+		if !there || old != want[name] {
+			add = append(add, Link{lvs.Add, want[name]})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[name]; !ok && owned[name] {
+			remove = append(remove, Link{lvs.Delete, have[name]})
+		}
+	}
+	return add, remove
 }
 
 // detours are all lvsd's own: those that nobody wants go.

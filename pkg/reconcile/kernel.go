@@ -22,13 +22,17 @@ type Table interface {
 	StopDaemon(lvs.SyncRole) error
 }
 
-// Devices are the addresses of the host's interfaces. Announce tells the
+// Devices are the addresses of the host's interfaces, and the interfaces that are
+// made for some. Announce tells the
 // neighbours where an address is now.
 type Devices interface {
 	Addresses() (map[lvs.AddressKey]lvs.Address, error)
 	Add(lvs.Address) error
 	Delete(lvs.AddressKey) error
 	Announce(lvs.Address) error
+	VirtualLinks() (map[string]lvs.VirtualLink, error)
+	AddVirtualLink(lvs.VirtualLink) error
+	DeleteVirtualLink(name string) error
 }
 
 // Firewall is lvsd's own chains. Rules gives how often each rule of lvsd's is
@@ -59,6 +63,14 @@ type Modules interface {
 	Load(ctx context.Context, name string) error
 }
 
+// Guard is the guard in front of the VIPs. Observe gives nil where none is loaded.
+type Guard interface {
+	Observe(want *lvs.Guard) (*lvs.Guard, error)
+	Load() error
+	Apply(lvs.GuardChange) error
+	Remove() error
+}
+
 // Kernel is every edge that a reconciler writes to.
 type Kernel struct {
 	Table    Table
@@ -67,6 +79,7 @@ type Kernel struct {
 	Detours  Detours
 	Sysctls  Sysctls
 	Modules  Modules
+	Guard    Guard
 }
 
 // host reads what the desired state must know of the machine, but for the table.
@@ -75,7 +88,17 @@ func (k Kernel) host() (lvs.State, error) {
 	return lvs.State{Addresses: addresses}, err
 }
 
-// observe reads what else want speaks of. A part that cannot be read is given as
+// observeGuard reads the guard. One that cannot be read is as wanted.
+func (k Kernel) observeGuard(have *lvs.State, want lvs.State) error {
+	g, err := k.Guard.Observe(want.Guard)
+	if err != nil {
+		return fmt.Errorf("read the guard: %w", err)
+	}
+	have.Guard = g
+	return nil
+}
+
+// observe reads what else want speaks of, but for the guard. A part that cannot be read is given as
 // wanted, so that nothing is done about it, and its error is among those
 // returned.
 func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
@@ -86,6 +109,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	}
 	errs := []error{
 		k.observeTimeouts(&have),
+		k.observeLinks(&have),
 		k.observeDaemons(&have),
 		k.observeRules(&have, want.Rules),
 		k.observeDetours(&have),
@@ -125,6 +149,15 @@ func (k Kernel) observeDaemons(have *lvs.State) error {
 	for _, d := range daemons {
 		have.Daemons[d.Role] = d
 	}
+	return nil
+}
+
+func (k Kernel) observeLinks(have *lvs.State) error {
+	links, err := k.Devices.VirtualLinks()
+	if err != nil {
+		return err
+	}
+	have.Links = links
 	return nil
 }
 
@@ -200,8 +233,19 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 			return k.Detours.DeleteDetour(op.Detour)
 		}
 		return k.Detours.AddDetour(op.Detour)
+	case plan.Link:
+		if op.Verb == lvs.Delete {
+			return k.Devices.DeleteVirtualLink(op.Name)
+		}
+		return k.Devices.AddVirtualLink(op.VirtualLink)
 	case plan.Address:
 		return k.address(op)
+	case plan.GuardLoad:
+		return k.Guard.Load()
+	case plan.GuardRemove:
+		return k.Guard.Remove()
+	case plan.Guard:
+		return k.Guard.Apply(op.GuardChange)
 	case plan.Daemon:
 		if op.Verb == lvs.Delete {
 			return k.Table.StopDaemon(op.Role)

@@ -30,6 +30,7 @@ type Status struct {
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
 	Sync     *Sync     `json:"sync"`     // null where connections are not shared
+	Guard    *Guard    `json:"guard"`    // null without one
 
 	SyncDaemons []SyncDaemon `json:"sync_daemons"` // those that the kernel has, and those that should be there
 	Overrides   []Override   `json:"overrides"`    // the operator's words in force, sorted
@@ -74,6 +75,7 @@ type Service struct {
 	Rates       Traffic        `json:"rates"`            // per second, the kernel's own estimate
 	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
 	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
+	SYNs        *GuardSYNs     `json:"syns"`             // null without a guard, and in its first seconds
 	Servers     []Server       `json:"servers"`          // those of the configuration, fallbacks in use, then others
 }
 

@@ -34,6 +34,7 @@ func Judge(s Status) Verdict {
 	}
 	j.addresses(s)
 	j.sync(s)
+	j.guard(s.Guard)
 	v := Verdict{Level: Well, Reasons: append(j.bad, j.degraded...), Summary: j.summary(s)}
 	switch {
 	case len(j.bad) > 0:
@@ -125,6 +126,25 @@ func (j *judgement) service(v Service) {
 	}
 }
 
+// guard looks after what lets more through than it should: clients are served.
+func (j *judgement) guard(g *Guard) {
+	if g == nil {
+		return
+	}
+	if !g.Loaded {
+		j.warn("the guard is not loaded")
+		return
+	}
+	for _, i := range g.Interfaces {
+		if i.Mode == "" {
+			j.warn("the guard is not attached to %s", i.Interface)
+		}
+	}
+	for _, text := range g.Problems {
+		j.warn("guard: %s", text)
+	}
+}
+
 // named is how many servers that are down are named.
 const named = 5
 
@@ -148,6 +168,9 @@ func (j *judgement) addresses(s Status) {
 	for _, i := range s.VRRP {
 		if i.Fault != "" {
 			j.grave("vrrp %s is faulty: %s", i.Name, i.Fault)
+		}
+		if i.ClaimedBy != "" {
+			j.grave("the host %s claims VIPs of vrrp %s too", i.ClaimedBy, i.Name)
 		}
 		for _, v := range i.VIPs {
 			if !v.Present && i.Role == lvs.Active {
