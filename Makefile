@@ -70,10 +70,13 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, the guard against iptables, in one kernel
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
 	@build/kernel -- build/bench -lvsd build/lvsd
+	@# On the machine's own kernel if we are root: there the guard is compiled, and its costs are those of real life.
+	@$(GO) test -v -tags bench -run '^TestAgainstIptables$$' -bench . -benchtime 20x $(if $(filter 0,$(shell id -u)),,-exec $(LAUNCHER)) ./pkg/xdp \
+		| sed -n 's/^ *peer_test.go:[0-9]*: *//p; /ns\/packet/p'
 
 .PHONY: man
 man: ## the manual, in build/man

@@ -52,7 +52,8 @@ func perPacket(b *testing.B, p *ebpf.Program, f frame) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func benchGuard(b *testing.B) *Guard {
+func benchGuard(b testing.TB) *Guard {
+	b.Helper()
 	g, err := Open(dir())
 	if err != nil {
 		b.Fatal(err)

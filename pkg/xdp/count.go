@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -115,22 +113,18 @@ func source(vip netip.Addr, a guardAddress) netip.Prefix {
 // Retransmissions gives the SYNs to each service and how many of them were
 // repeated, in the order of VIPs and ports.
 func (g *Guard) Retransmissions() ([]lvs.GuardSYNCount, error) {
-	t, err := g.table()
-	if err != nil {
+	t, errTable := g.table()
+	meters, errMeters := dump[uint32, guardBuckets](g.objects.Meters)
+	if err := errors.Join(errTable, errMeters); err != nil {
 		return nil, fmt.Errorf("read the guard's SYNs: %w", err)
 	}
 	vips := t.scopes()
 	var all []lvs.GuardSYNCount
 	for k, scope := range t.ports {
-		vip, ok := vips[scope]
-		if !ok {
-			continue
+		if vip, ok := vips[scope]; ok {
+			b := meters[place(scope)]
+			all = append(all, lvs.GuardSYNCount{VIP: vip, Port: fromKey(k), SYNs: b.Syns, Again: b.Again})
 		}
-		var b guardBuckets
-		if err := g.objects.Meters.Lookup(place(scope), &b); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return nil, fmt.Errorf("read the guard's SYNs: %w", err)
-		}
-		all = append(all, lvs.GuardSYNCount{VIP: vip, Port: fromKey(k), SYNs: b.Syns, Again: b.Again})
 	}
 	slices.SortFunc(all, func(a, b lvs.GuardSYNCount) int { return cmp.Or(a.VIP.Compare(b.VIP), a.Port.Compare(b.Port)) })
 	return all, nil

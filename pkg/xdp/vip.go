@@ -100,38 +100,23 @@ func (t table) portsOf(vip uint32) map[lvs.GuardPort]uint32 {
 
 // vips reads the VIPs under guard with their ports and limits.
 func (g *Guard) vips() (map[netip.Addr]lvs.GuardVIP, error) {
-	t, err := g.table()
-	if err != nil {
+	t, errTable := g.table()
+	limits, errLimits := dump[uint32, guardLimits](g.objects.Scopes)
+	if err := errors.Join(errTable, errLimits); err != nil {
 		return nil, err
 	}
 	all := map[netip.Addr]lvs.GuardVIP{}
 	byID := map[uint32]lvs.GuardVIP{}
 	for addr, v := range t.vips {
-		limits, err := g.limits(v.Id)
-		if err != nil {
-			return nil, err
-		}
-		vip := lvs.GuardVIP{Shared: v.Flags&vipShared != 0, Limits: limits, Ports: map[lvs.GuardPort]lvs.GuardLimits{}}
+		vip := lvs.GuardVIP{Shared: v.Flags&vipShared != 0, Limits: fromLimits(limits[v.Id]), Ports: map[lvs.GuardPort]lvs.GuardLimits{}}
 		all[addr], byID[v.Id] = vip, vip
 	}
 	for k, scope := range t.ports {
-		vip, ok := byID[k.Vip]
-		if !ok {
-			continue // of a VIP that was not made to its end
-		}
-		if vip.Ports[fromKey(k)], err = g.limits(scope); err != nil {
-			return nil, err
+		if vip, ok := byID[k.Vip]; ok { // else of a VIP that was not made to its end
+			vip.Ports[fromKey(k)] = fromLimits(limits[place(scope)])
 		}
 	}
 	return all, nil
-}
-
-func (g *Guard) limits(scope uint32) (lvs.GuardLimits, error) {
-	var l guardLimits
-	if err := g.objects.Scopes.Lookup(place(scope), &l); err != nil {
-		return lvs.GuardLimits{}, fmt.Errorf("read the limits: %w", err)
-	}
-	return fromLimits(l), nil
 }
 
 // setVIP brings a VIP to what is wanted. What a packet needs is there before
