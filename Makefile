@@ -12,6 +12,8 @@ KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl 
 
 # The tests that take IPVS out of the kernel, so that theirs is a guest always.
 BARE_PKG := ./integration/bare
+# So are those that install packages into the root file system.
+PACKAGING_PKG := ./integration/packaging
 GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
 
 # The tests of checks against the servers that people run: they need those servers, and no kernel but the machine's.
@@ -19,7 +21,7 @@ SERVER_PKG := ./integration/servers
 
 KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
-IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
+IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(PACKAGING_PKG) $(SERVER_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
 DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
 SCENARIO ?= nat
@@ -37,12 +39,13 @@ build: ## the program, as build/lvsd
 
 .PHONY: test
 test: DEPS += servers package
-test: deps launcher ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
+test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
 		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
-		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)'
+		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
+		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
@@ -86,6 +89,12 @@ man: ## the manual, in build/man
 deb: ## Debian packages for amd64 and arm64, in build/
 	@hack/package/deb amd64 build
 	@hack/package/deb arm64 build
+
+# Two versions for the tests.
+.PHONY: packages
+packages:
+	@rm -rf build/packages
+	@for v in 1.0.0 1.0.1; do COMPRESS=gzip VERSION=$$v hack/package/deb "$$($(GO) env GOARCH)" build/packages >/dev/null || exit; done
 
 .PHONY: release
 release: ## programs that anybody can build again to the byte, packages, bills of materials and checksums, in build/release

@@ -158,5 +158,10 @@ a real server\(aqs configuration, see
 .Xr realserver.toml 5
 .It Pa /run/lvsd
 the lock, the control socket, and the keys of what lvsd made
+.It Pa /var/lib/lvsd
+drains and weights that were given by hand
+.It Pa /etc/default/lvsd
+flags and kernel modules for
+.Pa lvsd.service
 .El
 `

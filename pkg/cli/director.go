@@ -17,7 +17,9 @@ func newDirector(p *paths) *cobra.Command {
 		Short: "Run the director daemon",
 		Long: `Run the director in the foreground until SIGTERM or SIGINT; forwarding stays in
 place when it stops, unless director.on_stop = "flush". SIGHUP or 'lvsd reload'
-makes it read its file again; a file with an error changes nothing.`,
+makes it read its file again; a file with an error changes nothing. SIGUSR2 puts
+the program that is on disk now in its place, in the same process: an upgrade
+that others do not notice.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := newLogger(p.env.Err, format, level)

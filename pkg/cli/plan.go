@@ -47,7 +47,8 @@ func newApply(p *paths) *cobra.Command {
 		Short: "Make the kernel agree with the configuration, once, without a daemon",
 		Long: `Do once what the director does for ever, and print the operations that were done.
 It is refused while a director runs: 'lvsd reload' is the command for that. Checks
-run in the director only: a new server that has some waits with weight 0.`,
+run in the director only: a new server that has some waits with weight 0. What was
+drained stays drained.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Apply(cmd.Context(), p.config)

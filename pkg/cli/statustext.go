@@ -29,6 +29,7 @@ func printStatus(w io.Writer, s status.Status) error {
 	}
 	printVRRP(&b, s.Time, s.VRRP)
 	printSync(&b, s.Time, s.Sync)
+	printSyncDaemons(&b, s)
 	printGuardLines(&b, s.Guard)
 	printOverrides(&b, s)
 	for _, text := range s.Warnings {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -60,7 +61,9 @@ type Director struct {
 	drains     *drains
 	changes    *changelog.Log
 	watchdog   watchdog
-	inError    bool // after the last round; the rounds' own
+	upgrades   <-chan os.Signal
+	upgrading  atomic.Bool // another program takes over when this one has ended
+	inError    bool        // after the last round; the rounds' own
 	started    time.Time
 
 	reloading sync.Mutex // held during a reload, which may wait for the name service
@@ -77,14 +80,21 @@ type force struct {
 
 // Run is the director from start to stop: until the context ends or SIGTERM or
 // SIGINT arrives. Stopping leaves forwarding in place unless the configuration
-// says otherwise.
-func Run(ctx context.Context, o Options) error {
-	// From its first moment on, SIGHUP asks for a reload: it must not end a
-	// director that is still looking up names.
-	hangups := make(chan os.Signal, 1)
+// says otherwise. SIGUSR2 puts the program that is on disk in its place.
+func Run(ctx context.Context, o Options) (err error) {
+	var d *Director
+	defer func() {
+		if err == nil && d.upgrading.Load() {
+			err = d.become()
+		}
+	}()
+	// From its first moment on, SIGHUP asks for a reload and SIGUSR2 for an upgrade:
+	// they must not end a director that is still looking up names.
+	hangups, upgrades := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	var err error
+	signal.Notify(upgrades, syscall.SIGUSR2)
+	defer signal.Stop(upgrades)
 	if o.Config, err = filepath.Abs(o.Config); err != nil {
 		return fmt.Errorf("find the configuration: %w", err)
 	}
@@ -136,7 +146,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	j := newJudge(o.Log, words, g)
-	d := newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	d = newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
+	d.upgrades = upgrades
 	if o.Socket == "" {
 		o.Socket = socketIn(cfg.Director.StateDir)
 	}
@@ -151,6 +162,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	now := time.Now()
 	j.checker.Update(a.checks.Wanted)
 	roles := newRoles(o.Log, v.devices, a.config.VRRP)
+	roles.resumed = resumed()
 	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
@@ -223,9 +235,16 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
+	upgrade := make(chan struct{})
+	tasks.Go(func() error { return d.awaitUpgrade(ctx, func() { close(upgrade) }) })
 	select {
 	case <-signals.Done():
 	case <-ctx.Done():
+	case <-upgrade:
+		d.log().Info("director makes way for the program on disk")
+		d.upgrading.Store(true)
+		end()
+		return tasks.Wait()
 	}
 	release() // whoever signals again does not want to wait for the rest
 	tellSystemd("STOPPING=1")

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -10,11 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/firewall"
@@ -33,8 +36,18 @@ func TestMain(m *testing.M) {
 		hold(dir)
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "validate" { // the program that an upgrade would start
+		if os.Getenv(asBroken) != "" {
+			fmt.Fprintln(os.Stderr, "this program is broken")
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
+
+// asBroken makes this program refuse every configuration.
+const asBroken = "LVSD_TEST_AS_BROKEN"
 
 // patience is how long a test waits for what must happen soon.
 const patience = 20 * time.Second
@@ -44,12 +57,15 @@ type running struct {
 	t       *testing.T
 	dir     string
 	table   *ipvstest.Kernel
+	fail    atomic.Bool // the table refuses every change
 	modules *fakeModules
 	guard   *xdptest.Fake
 	notices chan string
 	log     *logBuffer
 	d       *Director
 	ended   chan error
+	// upgrades carries the signal that asks for one.
+	upgrades chan os.Signal
 }
 
 // web is a configuration with one service and these real servers.
@@ -62,11 +78,19 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+// until it says that it is ready. %DIR% in the text stands for its folder, with
+// which before is called.
 func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
+		upgrades: make(chan os.Signal, 1),
+	}
+	r.table.Fail = func(lvs.Change) error {
+		if r.fail.Load() {
+			return unix.EIO
+		}
+		return nil
 	}
 	r.listen()
 	r.write(text)
@@ -95,6 +119,7 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 		reconcile.New(reconcile.Kernel{
 			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules, Guard: r.guard,
 		}, ledger, log, a.goal(j)))
+	r.d.upgrades = r.upgrades
 	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)
 	must(t, err)
 	hangups := make(chan os.Signal, 1)

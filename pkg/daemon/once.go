@@ -97,8 +97,8 @@ func undone(round *reconcile.Round) error {
 	return errors.New(strings.Join(problems(round), "\n"))
 }
 
-// once is a reconciler without a daemon, which knows of the servers' health what
-// it is told. A server with checks of which it knows nothing stays as the kernel
+// once is a reconciler without a daemon, which knows of the servers' health and of
+// the roles what it is told. A server with checks of which it knows nothing stays as the kernel
 // has it; a new one waits.
 func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Health) (*reconcile.Reconciler, error) {
 	a, err := newAim(c, k.view().source)

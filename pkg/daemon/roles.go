@@ -28,6 +28,7 @@ type roles struct {
 	tell    func(notice.Event)
 	note    func(vrrp.Event)
 	tasks   sync.WaitGroup
+	resumed resumption
 
 	mu        sync.Mutex
 	started   bool
@@ -160,6 +161,9 @@ func (r *roles) configure() {
 }
 
 func (r *roles) run(instances []vrrp.Instance) (*member, error) {
+	for i := range instances {
+		instances[i].Resume = r.resumed.holds(instances[i].Name, instances[i].Interval)
+	}
 	router, err := vrrp.NewRouter(instances, r.signal)
 	if err != nil {
 		return nil, err

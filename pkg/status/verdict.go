@@ -33,6 +33,7 @@ func Judge(s Status) Verdict {
 		}
 	}
 	j.addresses(s)
+	j.sync(s)
 	j.guard(s.Guard)
 	v := Verdict{Level: Well, Reasons: append(j.bad, j.degraded...), Summary: j.summary(s)}
 	switch {
@@ -173,6 +174,28 @@ func (j *judgement) addresses(s Status) {
 				j.grave("the VIP %s is missing on %s", v.Address, v.Interface)
 			}
 		}
+	}
+}
+
+func (j *judgement) sync(s Status) {
+	for _, d := range s.SyncDaemons {
+		if d.Wanted && !d.Running {
+			j.warn("the sync daemon (%s on %s) does not run", d.Role, d.Interface)
+		}
+	}
+	if s.Sync == nil {
+		return
+	}
+	for _, p := range s.Sync.Peers {
+		switch {
+		case p.Error != "":
+			j.warn("the director %s does not answer about its connections", p.Address)
+		case p.Behind:
+			j.warn("the director %s has %d connections less than this one", p.Address, p.Apart)
+		}
+	}
+	if s.Sync.Waiting {
+		j.warn("this director waits for the connections that were before it listened")
 	}
 }
 

@@ -125,6 +125,10 @@ func (m *Machine) Start(now time.Time) Output {
 		m.activate(&out, now, "owner of the addresses")
 		return out
 	}
+	if m.settings.Resume {
+		m.activate(&out, now, "goes on after an upgrade")
+		return out
+	}
 	m.listen(&out, now, "start")
 	if initial := now.Add(m.settings.InitialDead); initial.After(m.down) {
 		m.down = initial

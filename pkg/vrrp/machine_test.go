@@ -69,6 +69,12 @@ func (s *script) due() time.Duration {
 	return d
 }
 
+func resumed() Settings {
+	s := settings(100)
+	s.Resume = true
+	return s
+}
+
 func TestMachine(t *testing.T) {
 	const sec = time.Second
 	tests := []struct {
@@ -83,6 +89,14 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: send 255 initialize→active active
 1s timer: send 255 active`},
+		{"who was active a moment ago, in another process, is active at once", resumed(), func(s *script) {
+			s.start(0)
+			s.due()
+			s.hear(1500*time.Millisecond, below, 200)
+		}, `
+0s start: send 100 initialize→active active
+1s timer: send 100 active
+1.5s hear 200: active→backup active`},
 		{"6.4.2: a backup takes over after three intervals and the skew", settings(128), func(s *script) {
 			s.start(0)
 			s.due()

@@ -94,6 +94,7 @@ type Settings struct {
 	Addresses    []netip.Addr  // what the adverts carry
 	Password     string        // version 2
 	Plain        bool          // see Advert
+	Resume       bool          // the router was active a moment ago, in a process before this one: it starts active
 }
 
 // Heard is an advert with where it came from.
