@@ -43,7 +43,7 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
-		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
@@ -73,7 +73,7 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, the guard against iptables, in one kernel
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel; the guard against iptables
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
 	@build/kernel -- build/bench -lvsd build/lvsd

@@ -214,7 +214,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			if d.current().Sync.Asks() {
+			if d.current().Sync.Asks() && !d.roles.resumed.happened() {
 				tasks.Go(func() error { return d.elect(ctx) })
 			} else {
 				d.roles.start()
