@@ -42,7 +42,7 @@ func TestApply(t *testing.T) {
 	}
 	d.settled()
 	code, out, errors = d.says("status")
-	if code != 0 || errors != "" || !strings.HasPrefix(out, "director lb1: NO DAEMON RUNS, this is the kernel's table\n") ||
+	if code != 0 || errors != "" || !strings.Contains(out, "\ndirector lb1: NO DAEMON RUNS, this is the kernel's table\n") ||
 		!strings.Contains(out, "\n  rs2             10.0.1.102:80") {
 		t.Errorf("status: exit code %d, %s:\n%s", code, errors, out)
 	}
