@@ -8,7 +8,7 @@ KERNEL ?=
 export KERNEL
 
 # The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
-KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl
+KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl pkg/xdp
 
 # The tests that take IPVS out of the kernel, so that theirs is a guest always.
 BARE_PKG := ./integration/bare
@@ -43,19 +43,25 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
-		'in-kernel: $(GO) test -json -p 1 -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
 .PHONY: check
-check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts
+check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
 	@hack/deps lint
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(if $(wildcard hack/arch),$(GO) test ./hack/arch)
 	$(GO) mod tidy -diff
+	hack/bpf check
 	shellcheck $$(grep -rlE --exclude-dir=.git --exclude-dir=build '^#!/bin/(ba)?sh' .)
+
+.PHONY: generate
+generate: ## the objects of the guard from bpf/, with clang
+	@hack/deps bpf
+	hack/bpf generate
 
 .PHONY: demo
 demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
@@ -67,11 +73,14 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 		build/kernel -- build/demo -lvsd build/lvsd "$$@" $(SCENARIO)
 
 .PHONY: bench
-bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel
+bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel; the guard against iptables
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -timeout 40m -run '^(TestGaps|TestRandomFailovers)$$' -exec $(LAUNCHER) ./integration | \
 		grep -E 'adverts every|failovers, seed|without an answer|with keepalived|FAIL'
 	@build/kernel -- build/bench -lvsd build/lvsd
+	@# On the machine's own kernel if we are root: there the guard is compiled, and its costs are those of real life.
+	@$(GO) test -v -tags bench -run '^TestAgainstIptables$$' -bench . -benchtime 20x $(if $(filter 0,$(shell id -u)),,-exec $(LAUNCHER)) ./pkg/xdp \
+		| sed -n 's/^ *peer_test.go:[0-9]*: *//p; /ns\/packet/p'
 
 .PHONY: man
 man: ## the manual, in build/man

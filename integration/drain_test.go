@@ -68,28 +68,22 @@ func downloading(t *testing.T, l *lab.Lab, took time.Duration, clients int) (ser
 	var mu sync.Mutex
 	var broken []string
 	n := 0
-	begin := func() {
-		for range clients {
-			tasks.Go(func() {
-				for ctx.Err() == nil {
-					err := download(client)
-					mu.Lock()
-					n++
-					if err != nil {
-						broken = append(broken, err.Error())
-					}
-					mu.Unlock()
+	for range clients {
+		tasks.Go(func() {
+			for ctx.Err() == nil {
+				err := download(client)
+				mu.Lock()
+				n++
+				if err != nil {
+					broken = append(broken, err.Error())
 				}
-			})
-		}
-	}
-	begin()
-	var once sync.Once
-	stop = func() (int, []string) {
-		once.Do(func() {
-			cancel()
-			tasks.Wait()
+				mu.Unlock()
+			}
 		})
+	}
+	stop = func() (int, []string) {
+		cancel()
+		tasks.Wait()
 		return n, broken
 	}
 	t.Cleanup(func() { stop() })
@@ -153,6 +147,10 @@ func TestDrainUnderLoad(t *testing.T) {
 	text := labtest.Must(d.command("status").Output())(t)
 	if !strings.Contains(text, "0 (of 1)") || !strings.Contains(text, "DRAINED by root for ") || !strings.Contains(text, "(new disk)") {
 		t.Errorf("status:\n%s", text)
+	}
+	log := labtest.Must(d.command("log").Output())(t)
+	if strings.Count(log, "web/rs1 is drained by root: new disk") != 1 || strings.Count(log, "director lb1 starts") != 2 {
+		t.Errorf("log:\n%s", log)
 	}
 	d.run("enable", "web/rs1")
 	eventually(t, "it serves again", func() bool { return rs1.now.Load() > 0 })

@@ -12,5 +12,8 @@
 // output files that `go test` names on the command line) are the host's own and writable. Standard output and standard error stream
 // through, SIGINT, SIGTERM, SIGHUP and SIGQUIT reach the command, its exit status becomes ours, and the guest dies when we do.
 //
+// With KERNEL_SHARDS=N the tests of a Go test binary run in N guests at once, each with its share, as a guest of User-Mode Linux uses one
+// processor.
+//
 // The same binary is the guest's init process: see guest.go.
 package main

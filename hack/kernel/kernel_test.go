@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,29 @@ func TestTestOutputs(t *testing.T) {
 	args := []string{"/tmp/x.test", "-test.v=true", "-test.coverprofile=/tmp/b/_cover_.out", "-test.gocoverdir=/tmp/c", "-test.run=x=y"}
 	if diff := cmp.Diff([]string{"/tmp/b", "/tmp/c"}, testOutputs(args)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	names := strings.Fields("TestA TestB TestC TestD TestE TestF TestG TestH TestI")
+	want := [][]string{{"TestA", "TestC", "TestE", "TestG", "TestI"}, {"TestB", "TestD", "TestF", "TestH"}}
+	if diff := cmp.Diff(want, split(names, 2)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := split(names[:3], 2); got != nil {
+		t.Errorf("three tests are split: %v", got)
+	}
+}
+
+// A test binary that is told what to run, and what is none, stay whole.
+func TestTestNames(t *testing.T) {
+	if got := testNames([]string{os.Args[0], "-test.v=true"}); !slices.Contains(got, "TestTestNames") {
+		t.Errorf("got %v", got)
+	}
+	for _, args := range [][]string{{os.Args[0], "-test.run=TestSplit"}, {os.Args[0], "--test.skip=x"}, {"/bin/true"}} {
+		if got := testNames(args); got != nil {
+			t.Errorf("%v: got %v", args, got)
+		}
 	}
 }
 

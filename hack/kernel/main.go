@@ -55,6 +55,11 @@ func launch(args []string) (int, error) {
 	if err != nil {
 		return exitFailure, err
 	}
+	if _, host := l.(hostKernel); !host {
+		if code, err, ok := launchShards(o); ok {
+			return code, err
+		}
+	}
 	s, err := newSpec(o)
 	if err != nil {
 		return exitFailure, err

@@ -1,6 +1,6 @@
 // Sbom writes the bill of materials of a Go program in CycloneDX's JSON, out of what the linker put into the program itself:
 //
-//	go run ./hack/sbom -time 1700000000 build/lvsd
+//	go run ./hack/sbom -time 1700000000 -version 1.2.3 build/lvsd
 //
 // So it names exactly the modules that are in the program, and needs neither their sources nor a network.
 package main
@@ -22,14 +22,15 @@ import (
 
 func main() {
 	at := flag.Int64("time", 0, "the time of the bill, in seconds since 1970")
+	version := flag.String("version", "", "the version of the program, which the linker does not tell (with -trimpath)")
 	flag.Parse()
-	if err := run(os.Stdout, flag.Arg(0), time.Unix(*at, 0).UTC()); err != nil {
+	if err := run(os.Stdout, flag.Arg(0), *version, time.Unix(*at, 0).UTC()); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
 }
 
-func run(w io.Writer, path string, at time.Time) error {
+func run(w io.Writer, path, version string, at time.Time) error {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func run(w io.Writer, path string, at time.Time) error {
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(newBill(info, sha256.Sum256(program), at))
+	return encoder.Encode(newBill(info, version, sha256.Sum256(program), at))
 }
 
 // bill is what of CycloneDX 1.6 is needed (https://cyclonedx.org/docs/1.6/json/).
@@ -84,9 +85,9 @@ type dependency struct {
 	On  []string `json:"dependsOn,omitempty"`
 }
 
-func newBill(info *buildinfo.BuildInfo, sum [sha256.Size]byte, at time.Time) bill {
+func newBill(info *buildinfo.BuildInfo, version string, sum [sha256.Size]byte, at time.Time) bill {
 	program := component{
-		Type: "application", Ref: info.Path, Name: info.Path, Version: linked(info),
+		Type: "application", Ref: info.Path, Name: info.Path, Version: version,
 		Hashes: []hash{{Algorithm: "SHA-256", Content: hex.EncodeToString(sum[:])}},
 	}
 	for _, s := range info.Settings {
@@ -126,19 +127,6 @@ func library(m *debug.Module) component {
 		c.Hashes = []hash{{Algorithm: "SHA-256", Content: hex.EncodeToString(raw)}}
 	}
 	return c
-}
-
-// linked is the version that the linker was given.
-func linked(info *buildinfo.BuildInfo) string {
-	for _, s := range info.Settings {
-		if s.Key != "-ldflags" {
-			continue
-		}
-		if _, after, ok := strings.Cut(s.Value, "main.version="); ok {
-			return strings.Trim(strings.Fields(after)[0], `"'`)
-		}
-	}
-	return info.Main.Version
 }
 
 // serial makes a UUID of the program's hash (version 8, RFC 9562): the same program

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
-	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -23,7 +22,7 @@ func TestBill(t *testing.T) {
 	}
 	var first, second bytes.Buffer
 	for _, b := range []*bytes.Buffer{&first, &second} {
-		if err := run(b, path, time.Unix(1700000000, 0).UTC()); err != nil {
+		if err := run(b, path, "1.2.3", time.Unix(1700000000, 0).UTC()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +36,8 @@ func TestBill(t *testing.T) {
 	if len(got.Components) != len(info.Deps)+1 || len(got.Dependencies[0].On) != len(got.Components) {
 		t.Errorf("%d components, the program has %d modules and the standard library", len(got.Components), len(info.Deps))
 	}
-	if got.Metadata.Timestamp != "2023-11-14T22:13:20Z" || len(got.Metadata.Component.Hashes[0].Content) != 64 {
+	if got.Metadata.Timestamp != "2023-11-14T22:13:20Z" || len(got.Metadata.Component.Hashes[0].Content) != 64 ||
+		got.Metadata.Component.Version != "1.2.3" {
 		t.Errorf("metadata %+v", got.Metadata)
 	}
 	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(got.Serial) {
@@ -45,20 +45,8 @@ func TestBill(t *testing.T) {
 	}
 }
 
-func TestLinkedVersion(t *testing.T) {
-	info := &buildinfo.BuildInfo{}
-	info.Main.Version = "(devel)"
-	if got := linked(info); got != "(devel)" {
-		t.Errorf("got %s", got)
-	}
-	info.Settings = append(info.Settings, debug.BuildSetting{Key: "-ldflags", Value: "-s -X main.version=1.2.3+4 -w"})
-	if got := linked(info); got != "1.2.3+4" {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestNoProgram(t *testing.T) {
-	if err := run(&bytes.Buffer{}, "main.go", time.Now()); err == nil {
+	if err := run(&bytes.Buffer{}, "main.go", "", time.Now()); err == nil {
 		t.Error("a source file has no bill")
 	}
 }

@@ -78,7 +78,7 @@ func New(env Env) *cobra.Command {
 	root.AddCommand(
 		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
 		newDrain(p), newEnable(p), newWeight(p), newLog(p), newWhy(p), newTop(p),
-		newFailover(p), newRole(p), newSync(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
+		newFailover(p), newRole(p), newSync(p), newGuard(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
 	return root
 }

@@ -66,7 +66,7 @@ func (w *wait) over(o override.Override, now control.Drain, err error, passed ti
 	late := w.deadline > 0 && passed >= w.deadline
 	left := fmt.Sprintf("%s left", count(int(now.Active+now.Inactive), "connection"))
 	switch {
-	case errors.Is(err, control.ErrNotRunning) && !late:
+	case away(err) && !late:
 		w.line.show(fmt.Sprintf("%s: no director is running, waiting for it", o.Target))
 		return false, nil
 	case err != nil:
@@ -92,6 +92,11 @@ func (w *wait) over(o override.Override, now control.Drain, err error, passed ti
 	}
 	w.line.show(text)
 	return false, nil
+}
+
+// away tells whether a director that is being restarted may answer the next time.
+func away(err error) bool {
+	return errors.Is(err, control.ErrNotRunning) || errors.Is(err, control.ErrEnded)
 }
 
 // removed says that the servers are gone, and whether connections went with them.

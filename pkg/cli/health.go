@@ -112,5 +112,8 @@ func serviceNotes(s status.Service) string {
 			notes = append(notes, n.text)
 		}
 	}
+	if n := s.SYNs; n.Telling() {
+		notes = append(notes, fmt.Sprintf("unanswered? clients sent %d of %d SYNs again in %.0fs", n.Repeated, n.SYNs, n.Seconds))
+	}
 	return strings.Join(notes, ", ")
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lvsd/lvsd/pkg/changelog"
-	"github.com/lvsd/lvsd/pkg/control"
 )
 
 // followWait is how long one question for the next change may last.
@@ -66,7 +64,7 @@ func (p *paths) follow(ctx context.Context, last uint64, print func(io.Writer, [
 	for {
 		list, err := p.director().Changes(ctx, last, followWait)
 		switch {
-		case errors.Is(err, control.ErrNotRunning):
+		case away(err):
 			select {
 			case <-ctx.Done():
 				return ctx.Err()

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -23,11 +24,11 @@ make them agree, in their order.`,
 		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Plan(cmd.Context(), p.config)
-			if err != nil {
+			if err != nil && len(round.Results) == 0 {
 				return err
 			}
-			if err := printOps(p.env.Out, round, asJSON); err != nil {
-				return err
+			if errPrint := printOps(p.env.Out, round, asJSON); err != nil || errPrint != nil {
+				return errors.Join(err, errPrint)
 			}
 			if len(round.Results) > 0 {
 				return exit(exitDiffer)
@@ -46,7 +47,8 @@ func newApply(p *paths) *cobra.Command {
 		Short: "Make the kernel agree with the configuration, once, without a daemon",
 		Long: `Do once what the director does for ever, and print the operations that were done.
 It is refused while a director runs: 'lvsd reload' is the command for that. Checks
-run in the director only: a new server that has some waits with weight 0.`,
+run in the director only: a new server that has some waits with weight 0. What was
+drained stays drained.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			round, err := daemon.Apply(cmd.Context(), p.config)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,6 +174,9 @@ func (a answers) Status(context.Context) (status.Status, error) {
 	if a.answer == "services" {
 		s.Services = services()
 	}
+	if a.answer == "guard" {
+		s.Guard = sampleGuard(s.Time)
+	}
 	return s, nil
 }
 
@@ -207,6 +211,39 @@ func (answers) Probes(_ context.Context, virtual, server string) ([]status.Probe
 			{At: at.Add(time.Second), Seconds: 3, Error: "connect 10.0.0.1:80: no answer in time"},
 		},
 	}}, nil
+}
+
+func (answers) Block(_ context.Context, network netip.Prefix, period time.Duration, by string) error {
+	return fmt.Errorf("block %s for %s by %s: no guard", network, period, by)
+}
+
+func (answers) Unblock(_ context.Context, network netip.Prefix) error {
+	return fmt.Errorf("unblock %s: it is not blocked by command", network)
+}
+
+// GuardTop counts ten packets more each time that it is asked.
+func (answers) GuardTop(context.Context) (status.GuardTop, error) {
+	n := asked.Add(10)
+	vip, at := netip.MustParseAddr("192.0.2.1"), time.Date(2026, 3, 1, 3, 0, int(n/10), 0, time.UTC)
+	return status.GuardTop{
+		Time: at,
+		Talkers: []status.GuardTalker{
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.1/32"), Packets: n, Bytes: 100 * n, SYNs: n / 2},
+			{VIP: vip, Source: netip.MustParsePrefix("10.0.0.2/32"), Packets: 7},
+		},
+		Samples: []status.GuardSample{{Time: at, Interface: "eth0", Reason: "block list", Packet: "tcp 10.0.0.3:7 to 192.0.2.1:80 SYN"}},
+	}, nil
+}
+
+var asked atomic.Uint64
+
+// GuardTest drops what comes to port 81.
+func (answers) GuardTest(_ context.Context, p status.GuardProbe) (status.GuardVerdict, error) {
+	v := status.GuardVerdict{Packet: fmt.Sprintf("%s %s to %s", p.Protocol, p.Source, p.Target), Rule: "no rule speaks against it"}
+	if p.Target.Port() == 81 {
+		v.Drops, v.Dropped, v.Rule = true, true, "no service of the VIP has the port"
+	}
+	return v, nil
 }
 
 // Changes has two, and a third one for who waits.
@@ -248,6 +285,25 @@ func sample() status.Status {
 	return status.Status{
 		Director: "lb1", Version: "1.2.3", Time: now,
 		Daemon: &status.Daemon{PID: 42, Started: now.Add(-time.Hour), Loaded: now.Add(-time.Minute), Checked: now.Add(-time.Second), InStep: true},
+	}
+}
+
+func sampleGuard(now time.Time) *status.Guard {
+	return &status.Guard{
+		Loaded: true, Enforce: true, Allow: 2, Block: 1000002,
+		Interfaces: []status.GuardInterface{{Interface: "eth0", Mode: "driver"}, {Interface: "eth1"}},
+		Commanded: []status.GuardBlock{
+			{Prefix: netip.MustParsePrefix("198.51.100.0/24"), By: "root", Since: now.Add(-time.Minute), Until: now.Add(time.Hour)},
+			{Prefix: netip.MustParsePrefix("2001:db8:bad::/48"), By: "root (anna)", Since: now.Add(-time.Hour)},
+		},
+		VIPs: []status.GuardVIP{
+			{
+				VIP: netip.MustParseAddr("192.0.2.1"), Passed: status.GuardCount{Packets: 1000, Bytes: 640000}, Dropped: status.GuardCount{Packets: 90, Bytes: 5400},
+				Reasons: []status.GuardReason{{Reason: "block list", Drops: true, Dropped: 80}, {Reason: "allow list", Passed: 20}, {Reason: "no such port", Drops: true, Dropped: 10}},
+			},
+			{VIP: netip.MustParseAddr("2001:db8::1")},
+		},
+		Problems: []string{"read the list /etc/lvsd/block: no such file or directory"},
 	}
 }
 

@@ -73,6 +73,11 @@ func trouble(s *status.Status) {
 		missing.Servers[i].Present, missing.Servers[i].Weight = false, 0
 	}
 	s.Services = []status.Service{missing}
+	s.SyncDaemons = []status.SyncDaemon{
+		{Role: lvs.SyncMaster, Interface: "eth1", ID: 51, Wanted: true},
+		{Role: lvs.SyncBackup, Interface: "eth1", ID: 51, Running: true},
+		{Role: lvs.SyncBackup, Interface: "eth2", ID: 51, Wanted: true, Running: true},
+	}
 	s.VIPs = []status.VIP{
 		{Address: netip.MustParsePrefix("192.0.2.1/32"), Interface: "eth7"},
 		{Address: netip.MustParsePrefix("2001:db8::1/128"), Interface: "eth0", Present: true},

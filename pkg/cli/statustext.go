@@ -29,6 +29,8 @@ func printStatus(w io.Writer, s status.Status) error {
 	}
 	printVRRP(&b, s.Time, s.VRRP)
 	printSync(&b, s.Time, s.Sync)
+	printSyncDaemons(&b, s)
+	printGuardLines(&b, s.Guard)
 	printOverrides(&b, s)
 	for _, text := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", indent(text))

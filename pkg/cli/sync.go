@@ -112,3 +112,17 @@ func askedBy(peer netip.Addr) string {
 	}
 	return ", asked for by " + peer.String()
 }
+
+// printSyncDaemons writes the kernel's daemons that send connections, or receive them.
+func printSyncDaemons(b *strings.Builder, s status.Status) {
+	for _, d := range s.SyncDaemons {
+		state := "running"
+		switch {
+		case !d.Running:
+			state = "MISSING"
+		case !d.Wanted && s.Daemon != nil:
+			state = "running, but not asked for"
+		}
+		fmt.Fprintf(b, "sync daemon %s on %s, id %d: %s\n", d.Role, d.Interface, d.ID, state)
+	}
+}

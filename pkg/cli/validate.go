@@ -37,6 +37,9 @@ and no privilege is needed.`,
 			if err != nil {
 				return err
 			}
+			if err := daemon.ValidateLists(c); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintf(p.env.Out, "%s is valid: %s\n", path, summary(c))
 			return err
 		},

@@ -24,6 +24,7 @@ type Config struct {
 	Masquerade []netip.Prefix // sources of real servers' own outbound traffic
 	Timeouts   lvs.Timeouts
 	Notify     []Receiver // sorted by name
+	Guard      *Guard     // nil: there is none
 	Files      []string   // every file that was read, the first one first
 }
 
@@ -65,13 +66,14 @@ type Virtual struct {
 	Name string
 	Keys []lvs.ServiceKey // one for each VIP, in the file's order, or the one of a mark
 	lvs.Settings
-	Quiescent    bool          // a failed server gets weight 0; false removes it
-	SNAT         bool          // masquerade what is forwarded by NAT
-	Quorum       health.Quorum // below it the fallback serves, if there is one
-	MinAvailable int           // percent of the servers; if fewer are up, failures are not believed
-	SlowStart    time.Duration // over which a server that came up climbs to its weight
-	Real         []Real        // sorted by name
-	Fallback     []Real        // in the file's order; named fallback, or fallback1, fallback2, …
+	Quiescent    bool            // a failed server gets weight 0; false removes it
+	SNAT         bool            // masquerade what is forwarded by NAT
+	Quorum       health.Quorum   // below it the fallback serves, if there is one
+	MinAvailable int             // percent of the servers; if fewer are up, failures are not believed
+	SlowStart    time.Duration   // over which a server that came up climbs to its weight
+	Real         []Real          // sorted by name
+	Limits       lvs.GuardLimits // by the guard
+	Fallback     []Real          // in the file's order; named fallback, or fallback1, fallback2, …
 }
 
 // Real is one real server of a virtual service.

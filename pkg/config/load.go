@@ -99,9 +99,10 @@ func (c *checker) config(raw *rawFile) *Config {
 	cfg.VRRP = c.instances(&raw.VRRP, cfg.Addresses)
 	cfg.Sync = c.sync(&raw.Sync, cfg.VRRP)
 	cfg.Notify = c.receivers(&raw.Notify, cfg.Director.Name)
+	cfg.Guard = c.guard(&raw.Guard)
 	c.defaults(&raw.Defaults)
 	for i := range raw.Virtual.entries {
-		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults))
+		cfg.Virtual = append(cfg.Virtual, c.virtual(&raw.Virtual.entries[i], &raw.Defaults, cfg.Guard))
 	}
 	c.trackedServices(&raw.VRRP, cfg.Virtual)
 	c.mixed(&raw.Sync, cfg.Virtual)

@@ -166,6 +166,13 @@ func render(cfg *Config) string {
 	for _, r := range cfg.Notify {
 		fmt.Fprintf(&b, "notify %s\n  %s\n", r.Name, asJSON(r))
 	}
+	if g := cfg.Guard; g != nil {
+		fmt.Fprintf(&b, "guard %s mode %s enforce %t on_stop %s sample %d\n", g.Interfaces, g.Mode, g.Enforce, g.OnStop, g.Sample)
+		fmt.Fprintf(&b, "  allow %s %s\n  block %s %s\n  open %s\n", g.Allow.Prefixes, g.Allow.Files, g.Block.Prefixes, g.Block.Files, g.OpenPorts)
+		for _, v := range cfg.Virtual {
+			fmt.Fprintf(&b, "  %s %+v\n", v.Name, v.Limits)
+		}
+	}
 	for _, f := range cfg.Files {
 		fmt.Fprintf(&b, "file %s\n", f)
 	}

@@ -16,6 +16,7 @@ type rawFile struct {
 	NAT      rawNAT                             `toml:"nat"`
 	Timeouts rawTimeouts                        `toml:"timeouts"`
 	Notify   named[rawReceiver, *rawReceiver]   `toml:"notify"`
+	Guard    rawGuard                           `toml:"guard"`
 }
 
 func (r *rawFile) decode(p *problems, n *node) { decodeTable(p, n, r, "tables") }
@@ -70,7 +71,8 @@ type rawVirtual struct {
 	FWMark number            `toml:"fwmark"`
 	Family text              `toml:"family"`
 	rawSettings
-	Real named[rawReal, *rawReal] `toml:"real"`
+	Guard rawLimits                `toml:"guard"`
+	Real  named[rawReal, *rawReal] `toml:"real"`
 }
 
 func (r *rawVirtual) decode(p *problems, n *node) {

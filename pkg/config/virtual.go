@@ -41,7 +41,7 @@ func (s *service) network() string {
 	return "ip"
 }
 
-func (c *checker) virtual(e *entry[rawVirtual], defaults *rawSettings) Virtual {
+func (c *checker) virtual(e *entry[rawVirtual], defaults *rawSettings, g *Guard) Virtual {
 	raw := &e.value
 	checkName(&c.problems, e.pos, "virtual service", e.name)
 	if raw.bad {
@@ -64,6 +64,7 @@ func (c *checker) virtual(e *entry[rawVirtual], defaults *rawSettings) Virtual {
 	}
 	v.Quorum = c.quorum(&raw.Quorum)
 	v.MinAvailable = int(raw.MinAvailable.in(&c.problems, "min_available", 0, 100, 0))
+	v.Limits = c.serviceLimits(s, g)
 	v.SlowStart = raw.SlowStart.in(&c.problems, "slow_start", 0, maxSlowStart, 0)
 	s.checkNodes = c.layer(c.checkDefaults, &raw.rawChecks)
 	s.checks = c.checks(s, s.checkNodes)

@@ -42,6 +42,7 @@ type Director interface {
 	Changes(ctx context.Context, after uint64, wait time.Duration) ([]changelog.Change, error)
 
 	Overrider
+	Guard
 }
 
 // Health is what a director's checks say, and what its roles are: what the desired
@@ -103,6 +104,11 @@ const (
 	rolePath     = "/v1/role"     // ?instance=NAME&role=ROLE
 	pushPath     = "/v1/sync/push"
 	changesPath  = "/v1/changes" // ?after=NUMBER&wait=DURATION
+
+	blockPath     = "/v1/guard/block"   // ?network=PREFIX&for=DURATION
+	unblockPath   = "/v1/guard/unblock" // ?network=PREFIX
+	guardTopPath  = "/v1/guard/top"
+	guardTestPath = "/v1/guard/test" // ?protocol=tcp&source=ADDR:PORT&target=ADDR:PORT
 )
 
 // maxPath is how long a unix socket's path may be (sun_path, unix(7)).

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
@@ -18,7 +19,7 @@ type call struct {
 // away: what it began, it ends.
 func calls(ctx context.Context, d Director) []call {
 	query := func(r *http.Request, name string) string { return r.URL.Query().Get(name) }
-	return append([]call{
+	return slices.Concat([]call{
 		{http.MethodGet, statusPath, func(r *http.Request) (any, error) { return d.Status(r.Context()) }},
 		{http.MethodGet, healthPath, func(r *http.Request) (any, error) { return d.Health(r.Context()) }},
 		{http.MethodGet, probesPath, func(r *http.Request) (any, error) {
@@ -38,5 +39,5 @@ func calls(ctx context.Context, d Director) []call {
 			}
 			return struct{}{}, d.SetRole(r.Context(), query(r, "instance"), role)
 		}},
-	}, overrideCalls(d)...)
+	}, overrideCalls(d), guardCalls(d))
 }

@@ -21,6 +21,9 @@ import (
 // ErrNotRunning is the error of every call when no director listens.
 var ErrNotRunning = errors.New("no director is running")
 
+// ErrEnded is the error of a call under which a director ends.
+var ErrEnded = errors.New("it ended without an answer")
+
 // maxAnswer bounds an answer in bytes: a table of 100,000 servers has some 50 MB.
 const maxAnswer = 512 << 20
 
@@ -29,6 +32,7 @@ const maxAnswer = 512 << 20
 const (
 	statusTime = 15 * time.Second
 	reloadTime = 2 * time.Minute
+	guardTime  = time.Minute     // for a round, where a large table is read
 	notifyTime = 6 * time.Minute // more than the longest timeout of a receiver
 )
 
@@ -154,7 +158,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: only root, the user that it runs as and director.group may", fs.ErrPermission)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return errors.New("it ended without an answer")
+		return ErrEnded
 	case len(c.path) > maxPath:
 		return fmt.Errorf("the path of a socket has at most %d bytes", maxPath)
 	case errors.As(err, new(syscall.Errno)), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

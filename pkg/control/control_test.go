@@ -66,6 +66,23 @@ func (f fake) Probes(_ context.Context, virtual, server string) ([]status.Probes
 	return []status.Probes{{Service: lvs.MarkKey(1, lvs.IPv4), Timing: virtual, Probes: []status.Probe{}, Check: status.Check{Name: server}}}, nil
 }
 
+func (f fake) Block(_ context.Context, network netip.Prefix, period time.Duration, by string) error {
+	return fmt.Errorf("block %s for %s by %s", network, period, by)
+}
+
+func (f fake) Unblock(_ context.Context, network netip.Prefix) error {
+	return fmt.Errorf("unblock %s", network)
+}
+
+func (f fake) GuardTop(context.Context) (status.GuardTop, error) {
+	return status.GuardTop{Talkers: []status.GuardTalker{{SYNs: 3}}, Samples: []status.GuardSample{}}, nil
+}
+
+// GuardTest says the packet back.
+func (f fake) GuardTest(_ context.Context, p status.GuardProbe) (status.GuardVerdict, error) {
+	return status.GuardVerdict{Packet: fmt.Sprintf("%s %s %s", p.Protocol, p.Source, p.Target), Drops: true}, nil
+}
+
 // Health tells of one check.
 func (f fake) Health(context.Context) (Health, error) {
 	key := lvs.AddrKey(lvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))

@@ -82,12 +82,20 @@ func TestReferenceHolds(t *testing.T) {
 		func() error { _, err := c.Drain(ctx, web1); return err },
 		func() error { _, err := c.PushConnections(ctx); return err },
 		func() error { _, err := c.TestNotify(ctx, "ops"); return err },
+		func() error { _, err := c.GuardTop(ctx); return err },
+		func() error {
+			from, to := netip.MustParseAddrPort("10.0.0.1:7"), netip.MustParseAddrPort("192.0.2.1:80")
+			_, err := c.GuardTest(ctx, status.GuardProbe{Protocol: lvs.TCP, Source: from, Target: to})
+			return err
+		},
 	} {
 		must(t, call())
 	}
 	// These fail, which is described as well.
 	_ = c.Failover(ctx, "front")
 	_ = c.SetRole(ctx, "front", lvs.Active)
+	_ = c.Block(ctx, netip.MustParsePrefix("192.0.2.0/24"), time.Minute)
+	_ = c.Unblock(ctx, netip.MustParsePrefix("192.0.2.0/24"))
 	for _, call := range calls(ctx, d) {
 		if !seen[call.method+" "+call.path] {
 			t.Errorf("%s %s was not tried", call.method, call.path)

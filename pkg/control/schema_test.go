@@ -34,7 +34,7 @@ func TestSchemas(t *testing.T) {
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[status.Status](), reflect.TypeFor[status.Probes](), reflect.TypeFor[Health](), reflect.TypeFor[Reloaded](),
 		reflect.TypeFor[Ordered](), reflect.TypeFor[Drain](), reflect.TypeFor[failure](), reflect.TypeFor[changelog.Change](),
-		reflect.TypeFor[notify.Outcome](),
+		reflect.TypeFor[notify.Outcome](), reflect.TypeFor[status.GuardTop](), reflect.TypeFor[status.GuardVerdict](),
 	} {
 		g.schema(of)
 	}

@@ -52,6 +52,8 @@ type Director struct {
 	view       view
 	reconciler *reconcile.Reconciler
 	judge      *judge
+	guarding   *guarding
+	lists      *listWatch
 	roles      *roles
 	sharing    *sharing
 	notifier   *notify.Notifier
@@ -103,7 +105,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -140,7 +142,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	j := newJudge(o.Log, words)
+	g, err := newGuarding(cfg, k.guard, o.Log)
+	if err != nil {
+		return err
+	}
+	j := newJudge(o.Log, words, g)
 	d = newDirector(o, a, reader.view(), j, reconcile.New(k.edges(), ledger, o.Log, a.goal(j)))
 	d.upgrades = upgrades
 	if o.Socket == "" {
@@ -161,7 +167,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 	_, roles.drained = j.overrides.Set().Get(override.Self)
 	j.roles = roles.current
 	d := &Director{
-		options: o, view: v, judge: j, reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
+		options: o, view: v, judge: j, guarding: j.guarding, lists: newListWatch(o.Log), reconciler: r, roles: roles, started: now, force: force{aim: a, loaded: now},
 		notifier: notify.New(a.config.Director.Name, a.config.Notify, o.Log), overrides: j.overrides, watchdog: newWatchdog(),
 	}
 	d.lookout = newLookout(v.look)
@@ -179,6 +185,7 @@ func newDirector(o Options, a aim, v view, j *judge, r *reconcile.Reconciler) *D
 		d.watchdog.feed()
 	})
 	j.hear = d.hear
+	d.lists.follow(listFiles(a.config))
 	return d
 }
 
@@ -214,7 +221,7 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks, ctx := errgroup.WithContext(live)
 	tasks.Go(func() error {
 		d.reconciler.Run(ctx, func() {
-			if d.current().Sync.Asks() {
+			if d.current().Sync.Asks() && !d.roles.resumed.happened() {
 				tasks.Go(func() error { return d.elect(ctx) })
 			} else {
 				d.roles.start()
@@ -230,6 +237,8 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return netdev.Watch(ctx, d.addressesChanged) })
 	tasks.Go(func() error { return d.roles.follow(ctx, d.reconciler.Readdress) })
+	tasks.Go(func() error { return d.guarding.run(ctx, d.reconciler.Kick) })
+	tasks.Go(func() error { return d.lists.run(ctx, d.listsChanged) })
 	tasks.Go(func() error { return d.sharing.run(ctx) })
 	tasks.Go(func() error { return d.reloadOnHangup(ctx, hangups) })
 	tasks.Go(func() error { return d.reloadOnChange(ctx, files) })
@@ -275,7 +284,7 @@ func (d *Director) startNotifier(ctx context.Context) (stop func()) {
 func (d *Director) stop() error {
 	if d.current().Director.OnStop != config.FlushOnStop {
 		d.log().Info("director stops, forwarding stays in place")
-		return nil
+		return d.unguard()
 	}
 	d.log().Info("director stops and removes what is its own")
 	d.reconciler.Aim(reconcile.Goal{

@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/control"
 	"github.com/lvsd/lvsd/pkg/firewall"
@@ -26,6 +28,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/sysctl/sysctltest"
+	"github.com/lvsd/lvsd/pkg/xdp/xdptest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,7 +57,9 @@ type running struct {
 	t       *testing.T
 	dir     string
 	table   *ipvstest.Kernel
+	fail    atomic.Bool // the table refuses every change
 	modules *fakeModules
+	guard   *xdptest.Fake
 	notices chan string
 	log     *logBuffer
 	d       *Director
@@ -73,12 +78,19 @@ func web(head string, servers ...string) string {
 }
 
 // start runs a director with this configuration until the test ends, and waits
-// until it says that it is ready. before is called with its folder. %DIR% in the text stands for its folder, with which before is called.
+// until it says that it is ready. %DIR% in the text stands for its folder, with
+// which before is called.
 func start(t *testing.T, text string, before ...func(dir string)) *running {
 	t.Helper()
 	r := &running{
 		t: t, dir: t.TempDir(), table: ipvstest.New(), modules: &fakeModules{}, log: &logBuffer{}, ended: make(chan error, 1),
 		upgrades: make(chan os.Signal, 1),
+	}
+	r.table.Fail = func(lvs.Change) error {
+		if r.fail.Load() {
+			return unix.EIO
+		}
+		return nil
 	}
 	r.listen()
 	r.write(text)
@@ -97,12 +109,15 @@ func start(t *testing.T, text string, before ...func(dir string)) *running {
 	must(t, err)
 	words, err := openOverrides(c)
 	must(t, err)
-	v, j := view{r.table, devices}, newJudge(log, words)
+	r.guard = xdptest.NewFake()
+	g, err := newGuarding(c, r.guard, log)
+	must(t, err)
+	v, j := view{r.table, devices}, newJudge(log, words, g)
 	a, err := newAim(c, v.source)
 	must(t, err)
 	r.d = newDirector(Options{Config: r.path(), Version: "test", Log: log}, a, v, j,
 		reconcile.New(reconcile.Kernel{
-			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules,
+			Table: r.table, Devices: devices, Firewall: fakeRules{firewalltest.New()}, Detours: devices, Sysctls: sysctls, Modules: r.modules, Guard: r.guard,
 		}, ledger, log, a.goal(j)))
 	r.d.upgrades = r.upgrades
 	server, err := control.Listen(r.socket(), control.Access{}, r.d, log)

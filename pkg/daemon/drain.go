@@ -131,8 +131,9 @@ type drain struct {
 }
 
 // gone tells whether nothing is left that a removal would disturb: also the entries
-// of connections that are being closed.
-func (d drain) gone() bool { return d.Empty && d.idle }
+// of connections that are being closed. Servers that the configuration has lost for
+// a while are not removed meanwhile.
+func (d drain) gone() bool { return d.Empty && d.idle && len(d.Servers) > 0 }
 
 func (d *drains) lookAt(c *config.Config, o override.Override, now time.Time, zero map[desired.ServerKey]time.Time) drain {
 	all := drain{Drain: control.Drain{Override: o, Read: now, Empty: true, Servers: []control.DrainServer{}}, idle: true}

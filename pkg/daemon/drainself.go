@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ func (d *Director) drainSelf(ctx context.Context, order control.Order) (control.
 	}
 	before := d.overrides.Set()
 	o := overrideOf(order, time.Now().Round(0))
-	if err := d.overrides.Change(func(s override.Set) (override.Set, error) { return s.With(o), nil }); err != nil {
+	if err := d.put(func(s override.Set) override.Set { return s.With(o) }); err != nil {
 		return control.Ordered{}, err
 	}
 	if c.Sync != nil {
@@ -36,27 +37,16 @@ func (d *Director) drainSelf(ctx context.Context, order control.Order) (control.
 	}
 	if err := d.roles.drain(ctx); err != nil {
 		old, found := before.Get(override.Self)
-		errBack := d.overrides.Change(func(s override.Set) (override.Set, error) {
+		d.roles.setDrained(found)
+		errBack := d.put(func(s override.Set) override.Set {
 			if found {
-				return s.With(old), nil
+				return s.With(old)
 			}
-			d.roles.setDrained(false)
-			return s.Without(override.Self), nil
+			return s.Without(override.Self)
 		})
-		if errBack != nil {
-			err = fmt.Errorf("%w; and %w", err, errBack)
-		}
-		return control.Ordered{}, err
+		return control.Ordered{}, errors.Join(err, errBack)
 	}
 	d.noteOverride(o, "drained", o.By)
-	return d.orderedSelf(o), nil
-}
-
-func (d *Director) enableSelf(o override.Override) (control.Ordered, error) {
-	if err := d.overrides.Change(func(s override.Set) (override.Set, error) { return s.Without(override.Self), nil }); err != nil {
-		return control.Ordered{}, err
-	}
-	d.roles.setDrained(false)
 	return d.orderedSelf(o), nil
 }
 

@@ -42,7 +42,7 @@ func newAim(c *config.Config, source func(netip.Addr) netip.Addr) (aim, error) {
 func (a aim) goal(j *judge) reconcile.Goal {
 	desire := func(observed lvs.State) lvs.State { return j.desire(a, observed) }
 	if len(a.checks.Of) == 0 {
-		desire = remembered(desire, j.currentRoles, j.overrides.Set)
+		desire = remembered(desire, j.currentRoles, j.overrides.Set, j.guarding.changes)
 	}
 	return reconcile.Goal{
 		Desire: desire,
@@ -61,19 +61,20 @@ func (a aim) goal(j *judge) reconcile.Goal {
 	}
 }
 
-// remembered builds the state anew only for other addresses, roles or overrides than
-// the last time: without checks nothing else changes it, and a large one takes long
-// to build.
-func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, overrides func() override.Set) reconcile.Desire {
+// remembered builds the state anew only for other addresses, roles, overrides or
+// inputs of the guard than the last time: without checks nothing else changes it, and
+// a large one takes long to build.
+func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, overrides func() override.Set, inputs func() uint64) reconcile.Desire {
 	var addresses map[lvs.AddressKey]lvs.Address
 	var then map[string]lvs.Role
 	var words override.Set
+	var seen uint64
 	var state lvs.State
 	return func(observed lvs.State) lvs.State {
-		now, said := roles(), overrides()
-		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) || !slices.Equal(words, said) {
+		now, said, input := roles(), overrides(), inputs()
+		if addresses == nil || !maps.Equal(addresses, observed.Addresses) || !maps.Equal(then, now) || !slices.Equal(words, said) || seen != input {
 			state = desire(observed)
-			addresses, then, words = observed.Addresses, now, said
+			addresses, then, words, seen = observed.Addresses, now, said, input
 			if !maps.Equal(now, roles()) || !slices.Equal(said, overrides()) {
 				addresses = nil // nobody knows which of them the state has
 			}
@@ -87,6 +88,7 @@ func remembered(desire reconcile.Desire, roles func() map[string]lvs.Role, overr
 type judge struct {
 	checker   *health.Checker
 	overrides *store.Store
+	guarding  *guarding
 	snapshot  func() health.Snapshot
 	roles     func() map[string]lvs.Role // in the VRRP instances; nil: undecided in all
 
@@ -98,9 +100,9 @@ type judge struct {
 	verdict atomic.Pointer[desired.Verdict] // the last one; who reads it does not wait for the next
 }
 
-func newJudge(log *slog.Logger, overrides *store.Store) *judge {
+func newJudge(log *slog.Logger, overrides *store.Store, g *guarding) *judge {
 	checker := health.New(log)
-	return &judge{checker: checker, overrides: overrides, snapshot: checker.Snapshot, kick: func() {}, hear: func(news) {}}
+	return &judge{checker: checker, overrides: overrides, guarding: g, snapshot: checker.Snapshot, kick: func() {}, hear: func(news) {}}
 }
 
 // desire is the desired state now. Where the table could not be read, nothing
@@ -115,6 +117,7 @@ func (j *judge) desire(a aim, observed lvs.State) lvs.State {
 		Known:     observed.Services,
 		Now:       time.Now(),
 		Asks:      a.checks.Asks,
+		Lists:     j.guarding.told(a.config),
 		Health: desired.Health{
 			Checks:   a.checks.Of,
 			Snapshot: j.snapshot(),

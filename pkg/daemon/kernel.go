@@ -62,10 +62,11 @@ type kernel struct {
 	*tables
 	sysctls *sysctl.FS
 	rules   *rules
+	guard   *guardEdge
 }
 
 // open opens the kernel, or says in one line why that cannot be.
-func open(ctx context.Context) (*kernel, error) {
+func open(ctx context.Context, c *config.Config) (*kernel, error) {
 	t, err := openTables(ctx)
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func open(ctx context.Context) (*kernel, error) {
 		t.close()
 		return nil, err
 	}
-	return &kernel{tables: t, sysctls: sysctls, rules: newRules()}, nil
+	return &kernel{tables: t, sysctls: sysctls, rules: newRules(), guard: newGuardEdge(c.Director.StateDir)}, nil
 }
 
 // privileged tells whether the kernel would let this process administer the
@@ -101,12 +102,14 @@ func (k *kernel) edges() reconcile.Kernel {
 		Detours:  &detours{Devices: k.devices},
 		Sysctls:  k.sysctls,
 		Modules:  modules{},
+		Guard:    k.guard,
 	}
 }
 
 func (k *kernel) close() {
 	k.tables.close()
 	k.sysctls.Close()
+	k.guard.close()
 }
 
 // modules are the kernel's modules by package kmod.

@@ -15,6 +15,7 @@ type sight struct {
 	services  []lvs.Service
 	stats     map[lvs.ServiceKey]lvs.ServiceStats
 	addresses map[lvs.AddressKey]lvs.Address
+	daemons   []lvs.SyncDaemon
 	err       error // why nothing was read
 }
 
@@ -23,6 +24,9 @@ func (v view) look() sight {
 	var s sight
 	if s.services, s.stats, s.err = v.services.Read(); s.err == nil {
 		s.addresses, s.err = v.devices.Addresses()
+	}
+	if s.err == nil {
+		s.daemons, s.err = v.services.Daemons()
 	}
 	s.at = time.Now()
 	return s

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/guard"
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -18,6 +19,14 @@ import (
 // Validate reads a configuration and does nothing with it.
 func Validate(ctx context.Context, path string) (*config.Config, error) { return load(ctx, path) }
 
+// ValidateLists reads the lists that a configuration names. A director would do
+// without one that is wrong.
+func ValidateLists(c *config.Config) error {
+	lists := guard.NewLists(slog.New(slog.DiscardHandler))
+	lists.Follow(listFiles(c))
+	return lists.Err()
+}
+
 // Plan says what a director with the configuration at path would change in the
 // kernel now. It changes nothing.
 func Plan(ctx context.Context, path string) (reconcile.Round, error) {
@@ -25,7 +34,7 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
@@ -44,7 +53,7 @@ func Plan(ctx context.Context, path string) (reconcile.Round, error) {
 		return reconcile.Round{}, err
 	}
 	round := r.Plan()
-	return round, round.Err
+	return round, errors.Join(round.Err, ValidateLists(c))
 }
 
 // Apply does once what a director with the configuration at path would do. It
@@ -54,7 +63,7 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 	if err != nil {
 		return reconcile.Round{}, err
 	}
-	k, err := open(ctx)
+	k, err := open(ctx, c)
 	if err != nil {
 		return reconcile.Round{}, err
 	}
@@ -76,7 +85,7 @@ func Apply(ctx context.Context, path string) (reconcile.Round, error) {
 		return reconcile.Round{}, err
 	}
 	round := r.Round(ctx)
-	return round, undone(&round)
+	return round, errors.Join(undone(&round), ValidateLists(c))
 }
 
 // undone is an error with a line for each thing that a round could not do, nil
@@ -101,7 +110,11 @@ func once(k *kernel, ledger *reconcile.Ledger, c *config.Config, h control.Healt
 		return nil, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	j := newJudge(log, words)
+	g, err := newGuarding(c, k.guard, log)
+	if err != nil {
+		return nil, err
+	}
+	j := newJudge(log, words, g)
 	j.snapshot, j.lost = func() health.Snapshot { return h.Snapshot }, h.Lost
 	j.roles = func() map[string]lvs.Role { return h.Roles }
 	return reconcile.New(k.edges(), ledger, log, a.goal(j)), nil
@@ -130,6 +143,24 @@ func Status(ctx context.Context, c *config.Config, version string) (status.Statu
 	}
 	s := seen.status(c, version, observed)
 	s.Warnings = append(s.Warnings, warnings...)
+	if err := addGuard(&s, c, seen.addresses); err != nil {
+		s.Warnings = append(s.Warnings, err.Error())
+	}
 	s.Verdict = status.Judge(s)
 	return s, nil
+}
+
+// addGuard adds the guard to a status where no daemon runs: it goes on without one.
+func addGuard(s *status.Status, c *config.Config, addresses map[lvs.AddressKey]lvs.Address) error {
+	if c.Director.StateDir == "" { // a configuration that could not be read
+		return nil
+	}
+	edge := newGuardEdge(c.Director.StateDir)
+	defer edge.close()
+	g, err := newGuarding(c, edge, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	g.status(s, c, addresses)
+	return nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/control"
+	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
@@ -28,11 +30,11 @@ func (d *Director) Override(ctx context.Context, order control.Order) (control.O
 		return control.Ordered{}, err
 	}
 	o := overrideOf(order, time.Now().Round(0))
-	done, err := d.order(ctx, c, o, func(s override.Set) override.Set { return s.With(o) })
-	if err == nil {
-		d.noteOverride(o, verb(o), o.By)
+	if err := d.put(func(s override.Set) override.Set { return s.With(o) }); err != nil {
+		return control.Ordered{}, err
 	}
-	return done, err
+	d.noteOverride(o, verb(o), o.By)
+	return d.follow(ctx, c, o)
 }
 
 func overrideOf(order control.Order, now time.Time) override.Override {
@@ -57,18 +59,15 @@ func (d *Director) Enable(ctx context.Context, t override.Target, by string) (co
 		o.Target = t
 		return d.ordered(c, o, false), nil
 	}
-	var done control.Ordered
-	var err error
+	if err := d.put(func(s override.Set) override.Set { return s.Without(t) }); err != nil {
+		return control.Ordered{}, err
+	}
+	d.noteOverride(override.Override{Target: t}, "as configured again", by)
 	if t == override.Self {
-		done, err = d.enableSelf(o)
-	} else {
-		done, err = d.order(ctx, c, o, func(s override.Set) override.Set { return s.Without(t) })
+		d.roles.setDrained(false)
+		return d.orderedSelf(o), nil
 	}
-	if err == nil {
-		o.Reason = ""
-		d.noteOverride(o, "as configured again", by)
-	}
-	return done, err
+	return d.follow(ctx, c, o)
 }
 
 // verb says what an override does, in a sentence.
@@ -79,11 +78,13 @@ func verb(o override.Override) string {
 	return fmt.Sprintf("set to weight %d", o.Weight)
 }
 
-// order changes the overrides and has the kernel follow.
-func (d *Director) order(ctx context.Context, c *config.Config, o override.Override, change func(override.Set) override.Set) (control.Ordered, error) {
-	if err := d.overrides.Change(func(s override.Set) (override.Set, error) { return change(s), nil }); err != nil {
-		return control.Ordered{}, err
-	}
+// put changes the overrides for good.
+func (d *Director) put(change func(override.Set) override.Set) error {
+	return d.overrides.Change(func(s override.Set) (override.Set, error) { return change(s), nil })
+}
+
+// follow has the kernel follow an order, and tells what came of it.
+func (d *Director) follow(ctx context.Context, c *config.Config, o override.Override) (control.Ordered, error) {
 	first := d.reconciler.Await()
 	d.drains.wake()
 	done := d.ordered(c, o, true)
@@ -93,8 +94,30 @@ func (d *Director) order(ctx context.Context, c *config.Config, o override.Overr
 	case <-ctx.Done():
 		return done, fmt.Errorf("wait for the kernel to follow %s: %w", o.Target, ctx.Err())
 	}
-	done.Errors = problems(&round)
+	done.Errors = concerning(c, o.Target, problems(&round), round.Err)
 	return done, nil
+}
+
+// concerning gives those of a round's problems that keep an order from being done: of
+// the services that it is about, and what could not be read.
+func concerning(c *config.Config, t override.Target, problems []string, unread error) []string {
+	list := []string{}
+	for _, text := range problems {
+		if unread != nil && text == unread.Error() || slices.ContainsFunc(c.Virtual, func(v config.Virtual) bool {
+			about := slices.ContainsFunc(v.Real, func(r config.Real) bool { return t.Covers(v.Name, r.Name, r.Address) })
+			return about && slices.ContainsFunc(v.Keys, func(k lvs.ServiceKey) bool { return mentions(text, k.String()) })
+		}) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// mentions tells whether a text has a key that is not a part of a longer one: "tcp
+// 192.0.2.1:80" is not "tcp 192.0.2.1:8080".
+func mentions(text, key string) bool {
+	_, rest, found := strings.Cut(text, key)
+	return found && (rest == "" || rest[0] < '0' || rest[0] > '9')
 }
 
 // ordered tells what an override is about.

@@ -84,6 +84,24 @@ func TestOverride(t *testing.T) {
 	}
 }
 
+// An order is told the errors of what it is about, and no others.
+func TestErrorsOfAnOrder(t *testing.T) {
+	other := "[virtual.other]\nvip = \"192.0.2.1:8080\"\nreal.rs9 = \"10.0.0.9\"\n"
+	r := start(t, web("", "rs1", "rs2")+other)
+	r.fail.Store(true)
+	done, err := control.Dial(r.socket()).Override(t.Context(), control.Order{Target: override.Of("web", "rs1")})
+	must(t, err)
+	if len(done.Errors) != 1 || !strings.Contains(done.Errors[0], "tcp 192.0.2.1:80: ") {
+		t.Errorf("got %q", done.Errors)
+	}
+	done, err = control.Dial(r.socket()).Override(t.Context(), control.Order{Target: override.Of("other", "rs9")})
+	must(t, err)
+	if len(done.Errors) != 1 || !strings.Contains(done.Errors[0], "tcp 192.0.2.1:8080: ") {
+		t.Errorf("got %q", done.Errors)
+	}
+	r.fail.Store(false)
+}
+
 func TestUnknownTargets(t *testing.T) {
 	r := start(t, web("", "rs1", "rs2"))
 	for target, want := range map[override.Target]string{
@@ -160,13 +178,13 @@ func TestDrainDeadline(t *testing.T) {
 	r.eventually("it is removed", func() bool { _, there := r.weights()[1]; return !there })
 }
 
-// A removal that was ordered before a restart is done after it.
+// A removal that was ordered before a restart is done after it, at its deadline.
 func TestDrainGoesOn(t *testing.T) {
 	r := start(t, web("", "rs1", "rs2"), func(dir string) {
 		s, err := store.Open(dir)
 		must(t, err)
 		must(t, s.Change(func(override.Set) (override.Set, error) {
-			return override.Set{{Target: override.Of("web", "rs1"), Since: time.Now(), Remove: true}}, nil
+			return override.Set{{Target: override.Of("web", "rs1"), Since: time.Now(), Remove: true, Deadline: time.Now().Add(time.Second)}}, nil
 		}))
 	})
 	if w := r.weights()[1]; w != 0 {

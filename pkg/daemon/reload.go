@@ -33,7 +33,7 @@ func (d *Director) Reload(ctx context.Context) (control.Reloaded, error) {
 	reloaded := control.Reloaded{
 		Director:   c.Director.Name,
 		Operations: len(round.Results) - round.Failed(),
-		Errors:     problems(&round),
+		Errors:     append(problems(&round), lines(d.guarding.lists.Err())...),
 	}
 	d.noteReload(reloaded.Operations, reloaded.Errors)
 	d.log().Info("reloaded", "operations", reloaded.Operations, "errors", len(reloaded.Errors))
@@ -65,6 +65,8 @@ func (d *Director) swap(ctx context.Context) (*config.Config, <-chan reconcile.R
 	d.updateNotifier(c)
 	d.judge.checker.Update(a.checks.Wanted)
 	d.roles.set(c.VRRP)
+	d.guarding.follow(c)
+	d.lists.follow(listFiles(c))
 	d.sharing.follow()
 	return c, d.reconciler.Aim(a.goal(d.judge)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
 	"github.com/lvsd/lvsd/pkg/netdev"
+	"github.com/lvsd/lvsd/pkg/plan"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
@@ -22,9 +23,12 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 	if err != nil {
 		return status.Status{}, err
 	}
-	s := seen.status(f.config, d.options.Version, d.judge.observed(f.aim))
+	o := d.judge.observed(f.aim)
+	o.Roles = d.roles.current()
+	s := seen.status(f.config, d.options.Version, o)
 	s.SetElections(d.roles.status())
 	s.SetKnown(d.sharing.known())
+	d.guarding.status(&s, f.config, seen.addresses)
 	drift := d.reconciler.Drift()
 	s.Daemon = &status.Daemon{
 		PID:     os.Getpid(),
@@ -47,6 +51,7 @@ func (d *Director) Status(ctx context.Context) (status.Status, error) {
 type view struct {
 	services interface {
 		Read() ([]lvs.Service, map[lvs.ServiceKey]lvs.ServiceStats, error)
+		Daemons() ([]lvs.SyncDaemon, error)
 		Servers(lvs.ServiceKey) ([]lvs.Server, map[netip.AddrPort]lvs.ServerStats, error)
 	}
 	devices interface {
@@ -68,7 +73,7 @@ func (v view) source(server netip.Addr) netip.Addr {
 
 // status lays what was seen beside a configuration and what a daemon knows.
 func (s sight) status(c *config.Config, version string, o status.Observed) status.Status {
-	o.Services, o.Stats, o.Addresses = s.services, s.stats, s.addresses
+	o.Services, o.Stats, o.Addresses, o.Daemons = s.services, s.stats, s.addresses, s.daemons
 	now := status.Build(c, o)
 	now.Version, now.Time = version, s.at
 	return now
@@ -85,7 +90,11 @@ func problems(round *reconcile.Round) []string {
 			texts = append(texts, r.Err.Error())
 		}
 	}
+	unguarded := guardProblem(round) != nil
 	for _, op := range round.Deferred {
+		if unguarded && plan.IsGuard(op) {
+			continue // one reason is enough
+		}
 		texts = append(texts, "waits to be tried again: "+op.String())
 	}
 	return texts

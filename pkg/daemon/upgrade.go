@@ -92,6 +92,10 @@ func resumed() resumption {
 	return resumption{since: time.UnixMilli(int64(at * 1000)), active: words[1:]}
 }
 
+// happened tells whether there was a program before this one: then this director's
+// kernel has the connections.
+func (r resumption) happened() bool { return !r.since.IsZero() }
+
 // holds tells whether an instance goes on being active: the others have not
 // heard three intervals of silence.
 func (r resumption) holds(name string, interval time.Duration) bool {

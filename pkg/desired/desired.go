@@ -30,6 +30,7 @@ type Input struct {
 	Known     map[lvs.ServiceKey]lvs.Service // what the kernel has
 	Asks      []Ask
 	Now       time.Time
+	Lists     Lists // of the guard
 }
 
 // Build gives the desired state of a director with this configuration. Equal
@@ -63,6 +64,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	s.Detours = detours(in.Asks, host)
 	s.Sysctls = sysctls(c, Host{Addresses: lasting(c, carriers)}, len(s.Detours) > 0)
 	s.Silent = Silent(c, in.Host.Addresses)
+	s.Guard, s.GuardGrow = Guard(c, in.Host, in.Lists), partial(c, in.Lists)
 	return s
 }
 

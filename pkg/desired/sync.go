@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -23,7 +24,7 @@ func Daemons(c *config.Config, host Host) map[lvs.SyncRole]lvs.SyncDaemon {
 		backup = true
 	case config.SyncFollow:
 		for _, v := range c.VRRP {
-			active := host.Roles[v.Name] == lvs.Active
+			active := host.Roles[v.Name] == lvs.Active || host.Roles[v.Name] == lvs.Undecided && carries(host, v)
 			master, backup = master || active, backup || !active
 		}
 	}
@@ -38,6 +39,15 @@ func Daemons(c *config.Config, host Host) map[lvs.SyncRole]lvs.SyncDaemon {
 	add(lvs.SyncMaster, master)
 	add(lvs.SyncBackup, backup)
 	return all
+}
+
+// carries tells whether the host has a VIP of an instance. Who has just started and
+// finds them was active, and goes on like that until it knows.
+func carries(host Host, v config.VRRP) bool {
+	return slices.ContainsFunc(v.VIPs, func(a lvs.Address) bool {
+		_, there := host.Addresses[a.AddressKey]
+		return there
+	})
 }
 
 // syncRules let messages and questions in from the peers only.

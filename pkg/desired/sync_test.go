@@ -2,6 +2,7 @@ package desired_test
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -11,6 +12,27 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
+
+// A director that starts again while it has the VIPs keeps its master: it is
+// undecided, and was active.
+func TestRestartKeepsTheMaster(t *testing.T) {
+	key := lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.1/32")}
+	c := &config.Config{
+		VRRP: []config.VRRP{{Name: "front", VIPs: []lvs.Address{{AddressKey: key}}}},
+		Sync: &config.Sync{Mode: config.SyncFollow},
+	}
+	there := map[lvs.AddressKey]lvs.Address{key: {AddressKey: key}}
+	for _, tt := range []struct {
+		addresses map[lvs.AddressKey]lvs.Address
+		role      lvs.Role
+		want      lvs.SyncRole
+	}{{there, lvs.Undecided, lvs.SyncMaster}, {nil, lvs.Undecided, lvs.SyncBackup}, {there, lvs.Standby, lvs.SyncBackup}} {
+		got := desired.Daemons(c, desired.Host{Addresses: tt.addresses, Roles: map[string]lvs.Role{"front": tt.role}})
+		if _, ok := got[tt.want]; !ok || len(got) != 1 {
+			t.Errorf("%s with %d VIPs: %v, want the %s", tt.role, len(tt.addresses), got, tt.want)
+		}
+	}
+}
 
 func TestDaemonsFollowTheRoles(t *testing.T) {
 	master, backup := lvs.SyncMaster, lvs.SyncBackup

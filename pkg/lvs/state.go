@@ -22,7 +22,9 @@ type State struct {
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
-	Silent    bool // wanted: IPVS forwards nothing while there is a backup daemon
+	Silent    bool               // wanted: IPVS forwards nothing while there is a backup daemon
+	Guard     *Guard             // nil: none
+	GuardGrow map[GuardList]bool // wanted: lists of which not all is known, so that nothing is taken off them
 }
 
 // VirtualLink is an interface with a hardware address of its own beside the one of

@@ -23,7 +23,8 @@ type Owned struct {
 // Diff gives the operations that lead from have to want, in the order in which
 // to do them:
 //
-//   - what forwarding needs first: modules, parameters, time-outs, rules, detours;
+//   - what forwarding needs first: modules, parameters, time-outs, rules, detours,
+//     and what the guard has to let through;
 //   - then all that gives the services that stay capacity, and only after it all
 //     that takes some, so that no step leaves a service without an available
 //     server if both states have one;
@@ -32,25 +33,28 @@ type Owned struct {
 //     complete, one that goes stops to attract before they go; the interfaces that
 //     are made for them come before and go after them;
 //   - then the sync daemons, the new one before the old one stops;
-//   - last the services, rules and detours that nothing needs any more.
+//   - last the services, rules, detours and guards that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
 func Diff(want, have lvs.State, owned Owned) []Op {
 	grow, shrink, remove := services(want.Services, have.Services, owned.Services)
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
+	addGuard, deleteGuard := guard(want, have)
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
 		timeouts(want.Timeouts, have.Timeouts),
 		addRules,
 		addDetours,
+		addGuard,
 		grow,
 		shrink,
 		Takeover(want, have, owned),
 		remove,
 		deleteRules,
 		deleteDetours,
+		deleteGuard,
 	)
 }
 

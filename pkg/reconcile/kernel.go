@@ -63,6 +63,14 @@ type Modules interface {
 	Load(ctx context.Context, name string) error
 }
 
+// Guard is the guard in front of the VIPs. Observe gives nil where none is loaded.
+type Guard interface {
+	Observe(want *lvs.Guard) (*lvs.Guard, error)
+	Load() error
+	Apply(lvs.GuardChange) error
+	Remove() error
+}
+
 // Kernel is every edge that a reconciler writes to.
 type Kernel struct {
 	Table    Table
@@ -71,6 +79,7 @@ type Kernel struct {
 	Detours  Detours
 	Sysctls  Sysctls
 	Modules  Modules
+	Guard    Guard
 }
 
 // host reads what the desired state must know of the machine, but for the table.
@@ -79,7 +88,17 @@ func (k Kernel) host() (lvs.State, error) {
 	return lvs.State{Addresses: addresses}, err
 }
 
-// observe reads what else want speaks of. A part that cannot be read is given as
+// observeGuard reads the guard. One that cannot be read is as wanted.
+func (k Kernel) observeGuard(have *lvs.State, want lvs.State) error {
+	g, err := k.Guard.Observe(want.Guard)
+	if err != nil {
+		return fmt.Errorf("read the guard: %w", err)
+	}
+	have.Guard = g
+	return nil
+}
+
+// observe reads what else want speaks of, but for the guard. A part that cannot be read is given as
 // wanted, so that nothing is done about it, and its error is among those
 // returned.
 func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
@@ -221,6 +240,12 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 		return k.Devices.AddVirtualLink(op.VirtualLink)
 	case plan.Address:
 		return k.address(op)
+	case plan.GuardLoad:
+		return k.Guard.Load()
+	case plan.GuardRemove:
+		return k.Guard.Remove()
+	case plan.Guard:
+		return k.Guard.Apply(op.GuardChange)
 	case plan.Daemon:
 		if op.Verb == lvs.Delete {
 			return k.Table.StopDaemon(op.Role)

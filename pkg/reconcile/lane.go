@@ -34,7 +34,7 @@ func (l *lane) do(f func() error) error {
 func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if round.Err == nil && l.n == round.lane {
+	if !round.blind && l.n == round.lane {
 		ledger.prune(round.Want, round.Have)
 	}
 	return plan.Owned{
@@ -82,7 +82,7 @@ func adds(op plan.Op) bool {
 
 // completed notes after a round whether the services of its goal are all there.
 func (r *Reconciler) completed(aimed int64, round Round) {
-	complete := round.Err == nil
+	complete := !round.blind
 	for _, op := range round.Deferred {
 		_, table := op.(plan.Table)
 		complete = complete && !table

@@ -51,7 +51,8 @@ type Round struct {
 	Deferred []plan.Op // what waits: for its back-off, or for another operation to succeed
 	Err      error     // what could not be read or remembered
 
-	lane int // number of the lane's last change before the observation
+	lane  int  // number of the lane's last change before the observation
+	blind bool // something else than the guard could not be read or remembered
 }
 
 // OK tells whether the kernel is as desired after the round.
@@ -230,13 +231,13 @@ func (r *Reconciler) round(ctx context.Context, goal Goal, aimed int64) Round {
 		ops = append(ops, result.Op)
 	}
 	if err := r.lane.do(func() error { return r.ledger.claim(round.Want, ops) }); err != nil {
-		round.Err = errors.Join(round.Err, err)
+		round.Err, round.blind = errors.Join(round.Err, err), true
 	}
 	r.retry.keep(ops)
 	r.apply(ctx, &round, ops)
 	r.markDrift(&round)
 	if err := r.lane.do(func() error { return r.ledger.release(done(round.Results)) }); err != nil {
-		round.Err = errors.Join(round.Err, err)
+		round.Err, round.blind = errors.Join(round.Err, err), true
 	}
 	r.completed(aimed, round)
 	round.Took = time.Since(round.Start)
@@ -262,13 +263,16 @@ func (r *Reconciler) look(goal Goal) Round {
 	round := Round{Start: time.Now(), lane: r.lane.number()}
 	host, err := r.kernel.host()
 	if err != nil {
-		round.Err = err
+		round.Err, round.blind = err, true
 		return round
 	}
 	errTable := r.kernel.observeTable(&host)
 	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
 	round.Err = errors.Join(errTable, round.Err)
+	round.blind = round.Err != nil
+	// Without a guard, the director does all the rest.
+	round.Err = errors.Join(round.Err, r.kernel.observeGuard(&round.Have, round.Want))
 	owned := r.lane.owned(r.ledger, round)
 	if goal.Unmanaged {
 		owned.Services = keys(round.Have.Services)
@@ -282,7 +286,7 @@ func (r *Reconciler) look(goal Goal) Round {
 // apply does the operations in order and puts down what came of each. Changes
 // of the IPVS table that follow each other go to the kernel together.
 func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
-	failed := failures{}
+	failed := failures{servers: map[lvs.ServiceKey]map[netip.AddrPort]bool{}}
 	round.Results = make([]Result, 0, len(ops))
 	for len(ops) > 0 && ctx.Err() == nil {
 		batch := leading(ops)
@@ -292,6 +296,7 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 		for _, op := range batch {
 			if r.retry.waits(op) || failed.hold(op, round.Want) || r.lane.outdated(op, round) {
 				round.Deferred = append(round.Deferred, op)
+				failed.noteGuard(op)
 				continue
 			}
 			due = append(due, op)
@@ -335,30 +340,48 @@ func (r *Reconciler) applyBatch(ctx context.Context, ops []plan.Op) []error {
 	return r.kernel.Table.Apply(ctx, changes)
 }
 
-// failures are the real servers that could not be brought up in a round.
-type failures map[lvs.ServiceKey]map[netip.AddrPort]bool
+// failures are what could not be done in a round and others depend on.
+type failures struct {
+	servers map[lvs.ServiceKey]map[netip.AddrPort]bool // that could not be brought up
+	guard   bool                                       // is not loaded
+}
 
-func (f failures) note(op plan.Op, err error) {
-	t, ok := op.(plan.Table)
-	if !ok || err == nil || t.Server == nil {
+func (f *failures) note(op plan.Op, err error) {
+	if err == nil {
 		return
 	}
-	if f[t.Service.Key] == nil {
-		f[t.Service.Key] = map[netip.AddrPort]bool{}
+	f.noteGuard(op)
+	t, ok := op.(plan.Table)
+	if !ok || t.Server == nil {
+		return
 	}
-	f[t.Service.Key][t.Server.Key] = true
+	if f.servers[t.Service.Key] == nil {
+		f.servers[t.Service.Key] = map[netip.AddrPort]bool{}
+	}
+	f.servers[t.Service.Key][t.Server.Key] = true
+}
+
+// noteGuard notes that an operation was not done, if it was to load the guard.
+func (f *failures) noteGuard(op plan.Op) {
+	if _, ok := op.(plan.GuardLoad); ok {
+		f.guard = true
+	}
 }
 
 // hold tells whether an operation must wait because it takes capacity from a
-// service none of whose wanted servers is there yet.
-func (f failures) hold(op plan.Op, want lvs.State) bool {
+// service none of whose wanted servers is there yet, or because it changes a
+// guard that is not loaded.
+func (f *failures) hold(op plan.Op, want lvs.State) bool {
+	if f.guard && plan.IsGuard(op) {
+		return true
+	}
 	t, ok := op.(plan.Table)
-	if !ok || !t.Shrinks() || f[t.Service.Key] == nil {
+	if !ok || !t.Shrinks() || f.servers[t.Service.Key] == nil {
 		return false
 	}
 	service := want.Services[t.Service.Key]
 	should := plan.Serves(service, func(netip.AddrPort) bool { return true })
-	return should && !plan.Serves(service, func(k netip.AddrPort) bool { return !f[t.Service.Key][k] })
+	return should && !plan.Serves(service, func(k netip.AddrPort) bool { return !f.servers[t.Service.Key][k] })
 }
 
 // markDrift finds the operations that nothing in the configuration asked for

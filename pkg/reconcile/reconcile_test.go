@@ -27,6 +27,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/netdev/netdevtest"
 	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/sysctl/sysctltest"
+	"github.com/lvsd/lvsd/pkg/xdp/xdptest"
 )
 
 const forward = "net.ipv4.ip_forward"
@@ -58,6 +59,7 @@ type machine struct {
 	devices *netdevtest.Fake
 	rules   *firewalltest.Fake
 	sysctls *sysctltest.Fake
+	guard   *xdptest.Fake
 	ledger  string
 	log     *syncBuffer
 	want    lvs.State
@@ -76,6 +78,7 @@ func newMachine(t *testing.T) *machine {
 		devices: netdevtest.New("lo", "eth0"),
 		rules:   firewalltest.New(),
 		sysctls: sysctls,
+		guard:   xdptest.NewFake("eth7"),
 		ledger:  filepath.Join(t.TempDir(), "owned.json"),
 		log:     &syncBuffer{},
 	}
@@ -91,7 +94,7 @@ func (m *machine) restart() {
 		m.t.Fatal(err)
 	}
 	kernel := reconcile.Kernel{
-		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Detours: m.devices, Sysctls: m.sysctls, Modules: modules{},
+		Table: m.table, Devices: m.devices, Firewall: rules{m.rules}, Detours: m.devices, Sysctls: m.sysctls, Modules: modules{}, Guard: m.guard,
 	}
 	log := slog.New(slog.NewTextHandler(m.log, nil))
 	m.Reconciler = reconcile.New(kernel, ledger, log, m.goal())

@@ -30,9 +30,11 @@ type Status struct {
 	VIPs     []VIP     `json:"vips"`     // those that the configuration keeps on an interface
 	VRRP     []VRRP    `json:"vrrp"`     // those that several directors share
 	Sync     *Sync     `json:"sync"`     // null where connections are not shared
+	Guard    *Guard    `json:"guard"`    // null without one
 
-	Overrides []Override `json:"overrides"` // the operator's words in force, sorted
-	Warnings  []string   `json:"warnings"`  // what is valid but will not work on this host
+	SyncDaemons []SyncDaemon `json:"sync_daemons"` // those that the kernel has, and those that should be there
+	Overrides   []Override   `json:"overrides"`    // the operator's words in force, sorted
+	Warnings    []string     `json:"warnings"`     // what is valid but will not work on this host
 }
 
 // Daemon is what only a running daemon knows.
@@ -73,6 +75,7 @@ type Service struct {
 	Rates       Traffic        `json:"rates"`            // per second, the kernel's own estimate
 	QuorumLost  bool           `json:"quorum_lost"`      // too little weight is up; false where no daemon runs
 	Ignoring    bool           `json:"failures_ignored"` // so few servers are up that their failures are not believed
+	SYNs        *GuardSYNs     `json:"syns"`             // null without a guard, and in its first seconds
 	Servers     []Server       `json:"servers"`          // those of the configuration, fallbacks in use, then others
 }
 
@@ -119,8 +122,10 @@ type Observed struct {
 	Services  []lvs.Service
 	Stats     map[lvs.ServiceKey]lvs.ServiceStats
 	Addresses map[lvs.AddressKey]lvs.Address
-	Health    desired.Health  // zero where no daemon runs
-	Verdict   desired.Verdict // zero where no daemon runs
+	Daemons   []lvs.SyncDaemon
+	Roles     map[string]lvs.Role // in the VRRP instances; nil where no daemon runs
+	Health    desired.Health      // zero where no daemon runs
+	Verdict   desired.Verdict     // zero where no daemon runs
 	Overrides override.Set
 
 	words override.Index // of Overrides; Build's own
@@ -142,8 +147,9 @@ func Build(c *config.Config, o Observed) Status {
 		VRRP:     instances(c, o.Addresses),
 		Sync:     syncOf(c, o),
 
-		Overrides: overrides(c, o.Overrides),
-		Warnings:  Warnings(c, o.Addresses),
+		SyncDaemons: syncDaemons(c, o),
+		Overrides:   overrides(c, o.Overrides),
+		Warnings:    Warnings(c, o.Addresses),
 	}
 	for _, v := range c.Virtual {
 		for _, key := range v.Keys {

@@ -176,6 +176,41 @@ func schedulerFlag(t *testing.T, scheduler, word string) lvs.Flags {
 	return flag
 }
 
+// Daemons that run beside those that should, by the role.
+func TestSyncDaemons(t *testing.T) {
+	c := config.Config{
+		VRRP: []config.VRRP{{Name: "front"}},
+		Sync: &config.Sync{Mode: config.SyncFollow, Daemon: lvs.SyncDaemon{Interface: "eth1", ID: 51}},
+	}
+	daemon := func(role lvs.SyncRole, id uint8) lvs.SyncDaemon {
+		return lvs.SyncDaemon{Role: role, Interface: "eth1", ID: id}
+	}
+	sync := func(role lvs.SyncRole, id uint8, wanted, running bool) SyncDaemon {
+		return SyncDaemon{Role: role, Interface: "eth1", ID: id, Wanted: wanted, Running: running}
+	}
+	active := map[string]lvs.Role{"front": lvs.Active}
+	for _, test := range []struct {
+		name  string
+		roles map[string]lvs.Role
+		have  []lvs.SyncDaemon
+		want  []SyncDaemon
+	}{
+		{"as it should be", active, []lvs.SyncDaemon{daemon(lvs.SyncMaster, 51)}, []SyncDaemon{sync(lvs.SyncMaster, 51, true, true)}},
+		{"missing", active, nil, []SyncDaemon{sync(lvs.SyncMaster, 51, true, false)}},
+		{"too many", active, []lvs.SyncDaemon{daemon(lvs.SyncMaster, 51), daemon(lvs.SyncBackup, 51)},
+			[]SyncDaemon{sync(lvs.SyncMaster, 51, true, true), sync(lvs.SyncBackup, 51, false, true)}},
+		{"another id", active, []lvs.SyncDaemon{daemon(lvs.SyncMaster, 7)}, []SyncDaemon{sync(lvs.SyncMaster, 7, false, true), sync(lvs.SyncMaster, 51, true, false)}},
+		{"no daemon of ours runs", nil, []lvs.SyncDaemon{daemon(lvs.SyncBackup, 51)}, []SyncDaemon{sync(lvs.SyncBackup, 51, false, true)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := Build(&c, Observed{Roles: test.roles, Daemons: test.have}).SyncDaemons
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".json")

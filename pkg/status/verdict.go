@@ -33,6 +33,8 @@ func Judge(s Status) Verdict {
 		}
 	}
 	j.addresses(s)
+	j.sync(s)
+	j.guard(s.Guard)
 	v := Verdict{Level: Well, Reasons: append(j.bad, j.degraded...), Summary: j.summary(s)}
 	switch {
 	case len(j.bad) > 0:
@@ -124,6 +126,25 @@ func (j *judgement) service(v Service) {
 	}
 }
 
+// guard looks after what lets more through than it should: clients are served.
+func (j *judgement) guard(g *Guard) {
+	if g == nil {
+		return
+	}
+	if !g.Loaded {
+		j.warn("the guard is not loaded")
+		return
+	}
+	for _, i := range g.Interfaces {
+		if i.Mode == "" {
+			j.warn("the guard is not attached to %s", i.Interface)
+		}
+	}
+	for _, text := range g.Problems {
+		j.warn("guard: %s", text)
+	}
+}
+
 // named is how many servers that are down are named.
 const named = 5
 
@@ -156,6 +177,28 @@ func (j *judgement) addresses(s Status) {
 				j.grave("the VIP %s is missing on %s", v.Address, v.Interface)
 			}
 		}
+	}
+}
+
+func (j *judgement) sync(s Status) {
+	for _, d := range s.SyncDaemons {
+		if d.Wanted && !d.Running {
+			j.warn("the sync daemon (%s on %s) does not run", d.Role, d.Interface)
+		}
+	}
+	if s.Sync == nil {
+		return
+	}
+	for _, p := range s.Sync.Peers {
+		switch {
+		case p.Error != "":
+			j.warn("the director %s does not answer about its connections", p.Address)
+		case p.Behind:
+			j.warn("the director %s has %d connections less than this one", p.Address, p.Apart)
+		}
+	}
+	if s.Sync.Waiting {
+		j.warn("this director waits for the connections that were before it listened")
 	}
 }
 

@@ -57,6 +57,20 @@ func TestJudge(t *testing.T) {
 			[]string{"the kernel is not as configured", "the last reload was refused", "one"}, "1 of 1 real servers serve"},
 		{"a VIP is missing", func(s *Status) { s.VIPs = []VIP{{Address: netip.MustParsePrefix("192.0.2.1/32"), Interface: "eth0"}} }, Bad,
 			[]string{"the VIP 192.0.2.1/32 is missing on eth0"}, "1 of 1 real servers serve"},
+		{"a sync daemon is missing", func(s *Status) { s.SyncDaemons = []SyncDaemon{{Role: lvs.SyncMaster, Interface: "eth1", Wanted: true}} }, Degraded,
+			[]string{"the sync daemon (master on eth1) does not run"}, "1 of 1 real servers serve"},
+		{"somebody else's sync daemon", func(s *Status) { s.SyncDaemons = []SyncDaemon{{Role: lvs.SyncMaster, Running: true}} }, Well, []string{}, "1 of 1 real servers serve"},
+		{"peers that share connections", func(s *Status) {
+			s.Sync = &Sync{Known: Known{Waiting: true, Peers: []Peer{
+				{Address: netip.MustParseAddr("10.0.1.12")},
+				{Address: netip.MustParseAddr("10.0.1.13"), Error: "no"},
+				{Address: netip.MustParseAddr("10.0.1.14"), Behind: true, Apart: 7},
+			}}}
+		}, Degraded, []string{
+			"the director 10.0.1.13 does not answer about its connections",
+			"the director 10.0.1.14 has 7 connections less than this one",
+			"this director waits for the connections that were before it listened",
+		}, "1 of 1 real servers serve"},
 		{"active", instance(lvs.Active, true, ""), Well, []string{}, "active, 1 of 1 real servers serve"},
 		{"active without its VIP", instance(lvs.Active, false, ""), Bad, []string{"the VIP 192.0.2.1/32 is missing on eth0"}, "active, 1 of 1 real servers serve"},
 		{"standby", instance(lvs.Standby, false, ""), Well, []string{}, "standby, 1 of 1 real servers serve"},

@@ -29,6 +29,8 @@ var samples = []Event{
 	{Kind: RoleChanged, Instance: "front", From: "backup", To: "active", Priority: 100, Cause: "no advertisement for 3s"},
 	{Kind: SplitBrain, Instance: "front", Cause: "advertisement of priority 50 from 192.0.2.2"},
 	{Kind: SplitBrainOver, Instance: "front"},
+	{Kind: SyncBehind, Address: "10.9.0.2", Cause: "it holds 10 connections and templates, this director 1020"},
+	{Kind: SyncCaughtUp, Address: "10.9.0.2"},
 	{Kind: ReloadRefused, Cause: "a.toml:1:2: bad\na.toml:3:4: <worse> & \"more\""},
 	{Kind: ReloadTaken, Since: at(-60)},
 	{Kind: KernelError, Cause: "add 10.0.0.1:80 to tcp 192.0.2.1:80: no such device"},
@@ -123,7 +125,7 @@ func TestTryTemplate(t *testing.T) {
 func TestPairs(t *testing.T) {
 	for _, pair := range [][2]Kind{
 		{ServerDown, ServerUp}, {ServerFlapping, ServerUp}, {ServiceDown, ServiceUp},
-		{SplitBrain, SplitBrainOver}, {ReloadRefused, ReloadTaken}, {KernelError, KernelOK},
+		{SplitBrain, SplitBrainOver}, {SyncBehind, SyncCaughtUp}, {ReloadRefused, ReloadTaken}, {KernelError, KernelOK},
 	} {
 		begin := Event{Kind: pair[0], Virtual: "web", Real: "web1", Cause: "x", Time: at(0)}
 		end := Event{Kind: pair[1], Virtual: "web", Real: "web1", From: "down", Since: at(0), Time: at(9)}

@@ -1,0 +1,86 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// batchSize is how many entries of a map go through one system call.
+const batchSize = 4096
+
+// dump reads a map whole. Entries that come or go meanwhile may be in it or not.
+func dump[K comparable, V any](m *ebpf.Map) (map[K]V, error) {
+	all := map[K]V{}
+	err := dumpBatches(m, all)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		err = dumpEach(m, all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read map %s: %w", m, err)
+	}
+	return all, nil
+}
+
+func dumpBatches[K comparable, V any](m *ebpf.Map, all map[K]V) error {
+	var cursor ebpf.MapBatchCursor
+	keys, values := make([]K, batchSize), make([]V, batchSize)
+	for {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range n {
+			all[keys[i]] = values[i]
+		}
+		if err != nil {
+			return nil // that was the end
+		}
+	}
+}
+
+func dumpEach[K comparable, V any](m *ebpf.Map, all map[K]V) error {
+	var key K
+	var value V
+	entries := m.Iterate()
+	for entries.Next(&key, &value) {
+		all[key] = value
+	}
+	return entries.Err()
+}
+
+// putAll writes entries; where the kernel has no batches of this kind of map, one by one.
+func putAll[K, V any](m *ebpf.Map, keys []K, values []V) error {
+	for len(keys) > 0 {
+		n := min(len(keys), batchSize)
+		_, err := m.BatchUpdate(keys[:n], values[:n], nil)
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			err = putEach(m, keys[:n], values[:n])
+		}
+		if err != nil {
+			return fmt.Errorf("write map %s: %w", m, err)
+		}
+		keys, values = keys[n:], values[n:]
+	}
+	return nil
+}
+
+func putEach[K, V any](m *ebpf.Map, keys []K, values []V) error {
+	for i := range keys {
+		if err := m.Put(&keys[i], &values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteAll deletes entries; those that are not there are no error.
+func deleteAll[K any](m *ebpf.Map, keys []K) error {
+	for i := range keys {
+		if err := m.Delete(&keys[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("delete from map %s: %w", m, err)
+		}
+	}
+	return nil
+}
