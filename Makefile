@@ -79,7 +79,8 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel; the guard against iptables
 	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
-	@$(GO) test -v -tags bench -run '^TestGaps$$' -exec $(LAUNCHER) ./integration | grep 'adverts every'
+	@$(GO) test -v -tags bench -timeout 40m -run '^(TestGaps|TestRandomFailovers)$$' -exec $(LAUNCHER) ./integration | \
+		grep -E 'adverts every|failovers, seed|without an answer|with keepalived|FAIL'
 	@build/kernel -- build/bench -lvsd build/lvsd
 	@# On the machine's own kernel if we are root: there the guard is compiled, and its costs are those of real life.
 	@$(GO) test -v -tags bench -run '^TestAgainstIptables$$' -bench . -benchtime 20x $(if $(filter 0,$(shell id -u)),,-exec $(LAUNCHER)) ./pkg/xdp \

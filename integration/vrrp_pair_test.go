@@ -158,8 +158,11 @@ func carries(t *testing.T, h *lab.Host, addr netip.Addr) bool {
 type ticker struct {
 	stopSending context.CancelFunc
 	done        sync.WaitGroup
-	sent        int
 	mu          sync.Mutex
+	sent        uint32
+	first       uint32 // sent since the last reset
+	sentAt      time.Time
+	waited      time.Duration
 	answers     []time.Time
 	seen        map[uint32]bool
 }
@@ -176,9 +179,8 @@ func startTicker(t *testing.T, from *lab.Host, to netip.Addr) *ticker {
 		clock := time.NewTicker(tick)
 		defer clock.Stop()
 		for ; ctx.Err() == nil; <-clock.C {
-			k.sent++
 			// An error is an answer that does not come.
-			_, _ = conn.Write(binary.BigEndian.AppendUint32([]byte("tick"), uint32(k.sent)))
+			_, _ = conn.Write(binary.BigEndian.AppendUint32([]byte("tick"), k.next()))
 		}
 		time.Sleep(100 * time.Millisecond)
 		conn.Close()
@@ -202,6 +204,18 @@ func startTicker(t *testing.T, from *lab.Host, to netip.Addr) *ticker {
 	return k
 }
 
+func (k *ticker) next() uint32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if !k.sentAt.IsZero() {
+		k.waited += max(now.Sub(k.sentAt)-2*tick, 0)
+	}
+	k.sent++
+	k.sentAt = now
+	return k.sent
+}
+
 // flows waits until answers come.
 func (k *ticker) flows(t *testing.T) {
 	t.Helper()
@@ -218,7 +232,26 @@ func (k *ticker) flows(t *testing.T) {
 func (k *ticker) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.answers = []time.Time{time.Now()}
+	k.answers, k.first, k.waited = []time.Time{time.Now()}, k.sent+1, 0
+}
+
+// lost is how many ticks since the last reset nobody has answered, and how many
+// of them followed each other. Unlike the gap it does not grow when the client
+// itself was kept waiting for the processor. The last ticks may be under way.
+func (k *ticker) lost() (all, inRow int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	const underWay = uint32(20)
+	row := 0
+	for n := k.first; n+underWay <= k.sent; n++ {
+		if k.seen[n] {
+			row = 0
+			continue
+		}
+		all, row = all+1, row+1
+		inRow = max(inRow, row)
+	}
+	return all, inRow
 }
 
 // gap is the longest time without an answer.
@@ -232,9 +265,29 @@ func (k *ticker) gap() time.Duration {
 	return longest
 }
 
+// stall is for how long the machine has kept the ticker from sending since the
+// last reset.
+func (k *ticker) stall() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.waited
+}
+
+// losesOne holds that a planned hand-over has lost no more than a tick, and those
+// for which a busy machine kept everybody waiting.
+func (k *ticker) losesOne(t *testing.T) {
+	t.Helper()
+	lost, row := k.lost()
+	stall := k.stall()
+	t.Logf("longest gap %s, %d ticks lost; the client itself was kept waiting for %s", k.gap(), lost, stall)
+	if row > 1+int(stall/tick) {
+		t.Errorf("%d ticks in a row were lost", row)
+	}
+}
+
 // stop ends sending and gives how many datagrams were sent and answered.
 func (k *ticker) stop() (sent, answered int) {
 	k.stopSending()
 	k.done.Wait()
-	return k.sent, len(k.seen)
+	return int(k.sent), len(k.seen)
 }

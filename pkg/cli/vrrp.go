@@ -67,6 +67,9 @@ func printVRRP(b *strings.Builder, now time.Time, list []status.VRRP) {
 		for _, reason := range slices.Sorted(maps.Keys(v.Refused)) {
 			fmt.Fprintf(b, "  refused %d: %s\n", v.Refused[reason], reason)
 		}
+		if v.ClaimedBy != "" {
+			fmt.Fprintf(b, "  CLAIMED by %s too: %s\n", v.ClaimedBy, count(int(v.Claims), "packet"))
+		}
 		for _, vip := range v.VIPs {
 			fmt.Fprintf(b, "  vip %s on %s: %s\n", vip.Address, vip.Interface, presence(v.Role, vip.Present))
 		}

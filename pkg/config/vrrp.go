@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +36,7 @@ type VRRP struct {
 	Track        []track.Spec // by name
 	Links        []VRRPLink   // for the adverts, that of Interface first
 	VIPs         []lvs.Address
+	Virtual      lvs.VirtualLink // that carries the VIPs; the zero one: Interface itself does
 }
 
 // VRRPLink is an interface over which adverts go.
@@ -66,6 +69,7 @@ type rawVRRP struct {
 	MinTTL       number                          `toml:"min_ttl"`
 	Group        text                            `toml:"group"`
 	Refresh      duration                        `toml:"announce_refresh"`
+	VirtualMAC   boolean                         `toml:"virtual_mac"`
 	Track        named[rawTrack, *rawTrack]      `toml:"track"`
 }
 
@@ -112,7 +116,7 @@ const (
 
 // instances reads [vrrp].
 func (c *checker) instances(raw *named[rawVRRP, *rawVRRP], kept []lvs.Address) []VRRP {
-	v := &vrrpChecker{checker: c, ids: map[vrid]Position{}, addresses: map[interfaceAddr]bool{}}
+	v := &vrrpChecker{checker: c, ids: map[vrid]Position{}, addresses: map[interfaceAddr]bool{}, virtuals: map[string]Position{}}
 	for _, a := range kept {
 		v.addresses[interfaceAddr{a.Interface, a.Prefix.Addr()}] = true
 	}
@@ -128,6 +132,7 @@ type vrrpChecker struct {
 	*checker
 	ids       map[vrid]Position
 	addresses map[interfaceAddr]bool
+	virtuals  map[string]Position
 }
 
 // vrid is what tells virtual routers apart.
@@ -170,7 +175,7 @@ func (c *vrrpChecker) noElection(raw *rawVRRP) {
 		{"id", &raw.ID.at}, {"priority", &raw.Priority.at}, {"interval", &raw.Interval.at}, {"preempt", &raw.Preempt.at},
 		{"version", &raw.Version.at}, {"password", &raw.Password.at}, {"password_file", &raw.PasswordFile.at},
 		{"peers", &raw.Peers.at}, {"links", &raw.Links.at}, {"min_ttl", &raw.MinTTL.at}, {"group", &raw.Group.at},
-		{"track", &raw.Track.at},
+		{"track", &raw.Track.at}, {"virtual_mac", &raw.VirtualMAC.at},
 	} {
 		if key.at.given() {
 			c.add(key.at.pos, `role = "vrrp"`, "%s is for an election, and the role is external", key.name)
@@ -281,6 +286,35 @@ func (c *vrrpChecker) election(e *entry[rawVRRP], v *VRRP) {
 	c.checksum(raw, v)
 	v.Password = c.password(raw, v.Version)
 	v.Links = c.links(raw, v)
+	if raw.VirtualMAC.or(false) {
+		c.virtual(e, v)
+	}
+}
+
+// virtual gives an instance an interface with the virtual router's hardware
+// address (RFC 9568 section 7.3), and moves its VIPs there. They must be single
+// addresses: the route of their network leads over the interface below.
+func (c *vrrpChecker) virtual(e *entry[rawVRRP], v *VRRP) {
+	raw := &e.value
+	name, mac := "lvsd.", "00:00:5e:00:01:"
+	if v.Family == lvs.IPv6 {
+		name, mac = "lvsd6.", "00:00:5e:00:02:"
+	}
+	v.Virtual = lvs.VirtualLink{Name: name + strconv.Itoa(int(v.ID)), Base: v.Interface, MAC: mac + fmt.Sprintf("%02x", v.ID)}
+	if old, twice := c.virtuals[v.Virtual.Name]; twice && v.ID != 0 {
+		c.add(raw.VirtualMAC.pos, "an id of its own, or no virtual_mac", "interface %s is already made for the one at %s", v.Virtual.Name, old)
+	}
+	c.virtuals[v.Virtual.Name] = raw.VirtualMAC.pos
+	for i, a := range v.VIPs {
+		if a.Interface != v.Interface {
+			continue
+		}
+		if !a.Prefix.IsSingleIP() || a.Label != "" {
+			c.add(raw.VIPs.pos, fmt.Sprintf("%s/%d without a label", a.Prefix.Addr(), a.Prefix.Addr().BitLen()),
+				"VIP %s is not a single address, as virtual_mac wants it", a.Prefix)
+		}
+		v.VIPs[i].Interface = v.Virtual.Name
+	}
 }
 
 // advertInterval checks what the packet can say: hundredths of a second up to

@@ -30,6 +30,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/override"
 	"github.com/lvsd/lvsd/pkg/override/store"
 	"github.com/lvsd/lvsd/pkg/reconcile"
+	"github.com/lvsd/lvsd/pkg/vrrp"
 	page "github.com/lvsd/lvsd/pkg/web"
 )
 
@@ -215,6 +216,12 @@ func (d *Director) run(ctx context.Context, server *control.Server, hangups <-ch
 	d.log().Info("director starts", "name", c.Director.Name, "pid", os.Getpid(),
 		"version", d.options.Version, "files", c.Files)
 	d.warn(c)
+	bell, err := vrrp.NewBell()
+	if err != nil {
+		return err
+	}
+	defer bell.Close()
+	d.roles.changed = bell
 	d.noteSelf("starts")
 	// Events of the very end are told too: the notifier stops after all others.
 	quiet := d.startNotifier(live)

@@ -50,6 +50,7 @@ func (a aim) goal(j *judge) reconcile.Goal {
 			var s lvs.State
 			host := desired.Host{Addresses: addresses, Roles: j.currentRoles()}
 			s.Addresses, s.Absent = desired.Addresses(a.config, host)
+			s.Links = desired.Links(a.config, host)
 			if s.Silent = desired.Silent(a.config, addresses); s.Silent {
 				s.Daemons = desired.Daemons(a.config, host)
 			}

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/netdev"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/status"
 	"github.com/lvsd/lvsd/pkg/vrrp"
@@ -22,8 +23,8 @@ import (
 // elected, and what others have decided.
 type roles struct {
 	log     *slog.Logger
-	devices announcer
-	changed chan struct{} // capacity 1
+	devices neighbours
+	changed *vrrp.Bell // rings when a role may have changed; set before anything starts
 	quorum  func(virtual string) error
 	tell    func(notice.Event)
 	note    func(vrrp.Event)
@@ -39,10 +40,14 @@ type roles struct {
 	routers   map[string]*member
 	external  map[string]lvs.Role
 	changes   map[string]uint64 // of the state of each instance, since the start
+	disputes  map[string]*dispute
 }
 
-// announcer tells the neighbours where an address is.
-type announcer interface{ Announce(lvs.Address) error }
+// neighbours are told where an address is, and listened to.
+type neighbours interface {
+	Announce(lvs.Address) error
+	WatchClaims(ctx context.Context, device string, addrs []netip.Addr, tell func(netdev.Claim)) error
+}
 
 // member is a router at work: a group of instances, or one alone.
 type member struct {
@@ -53,11 +58,10 @@ type member struct {
 	done     chan struct{}
 }
 
-func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *roles {
+func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *roles {
 	return &roles{
 		log:       log,
 		devices:   devices,
-		changed:   make(chan struct{}, 1),
 		quorum:    always,
 		tell:      func(notice.Event) {},
 		note:      func(vrrp.Event) {},
@@ -65,14 +69,7 @@ func newRoles(log *slog.Logger, devices announcer, instances []config.VRRP) *rol
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 		changes:   map[string]uint64{},
-	}
-}
-
-// signal says that a role may have changed. It never blocks.
-func (r *roles) signal() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
+		disputes:  map[string]*dispute{},
 	}
 }
 
@@ -98,15 +95,16 @@ func (r *roles) current() map[string]lvs.Role {
 }
 
 // follow calls readdress whenever a role may have changed, until the context
-// ends.
+// ends. Clients wait for it as they do for the election.
 func (r *roles) follow(ctx context.Context, readdress func(context.Context)) error {
+	vrrp.Hasten()
+	defer context.AfterFunc(ctx, r.changed.Ring)()
 	for {
-		select {
-		case <-ctx.Done():
+		r.changed.Wait()
+		if ctx.Err() != nil {
 			return nil
-		case <-r.changed:
-			readdress(ctx)
 		}
+		readdress(ctx)
 	}
 }
 
@@ -134,9 +132,10 @@ func (r *roles) set(instances []config.VRRP) {
 func (r *roles) configure() {
 	groups := groups(r.instances, r.drained || r.late)
 	if len(groups) > 0 {
-		// One more than there are processors: however many are busy with a large table,
-		// the system then still shares the machine fairly with the routers.
-		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+		// Two more than there are processors: however many are busy with a large table,
+		// the system then still shares the machine fairly with the routers, and with
+		// whoever follows them.
+		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	}
 	for key, old := range r.routers {
 		if !slices.Equal(old.names, names(groups[key])) {
@@ -166,7 +165,7 @@ func (r *roles) run(instances []vrrp.Instance) (*member, error) {
 	for i := range instances {
 		instances[i].Resume = r.resumed.holds(instances[i].Name, instances[i].Interval)
 	}
-	router, err := vrrp.NewRouter(instances, r.signal)
+	router, err := vrrp.NewRouter(instances, r.changed.Ring)
 	if err != nil {
 		return nil, err
 	}
@@ -207,9 +206,8 @@ func (r *roles) recheck() {
 
 // listen logs a router's events and tells the neighbours who is active.
 func (r *roles) listen(router *member) {
-	var announcing sync.WaitGroup
-	defer announcing.Wait()
-	refresh := r.refresh(router, &announcing)
+	heralds := newHeralds(r, router)
+	defer heralds.end()
 	for {
 		select {
 		case <-router.done:
@@ -219,12 +217,7 @@ func (r *roles) listen(router *member) {
 			return
 		case e := <-router.Events():
 			r.report(e)
-			if e.Kind == vrrp.SplitBrain || e.Kind == vrrp.Changed && e.State == vrrp.Active {
-				announcing.Go(func() { r.announceAgain(router, e.Instance) })
-			}
-			if e.Kind == vrrp.Changed && e.State == vrrp.Active {
-				refresh(e.Instance)
-			}
+			heralds.heed(e)
 		}
 	}
 }
@@ -232,11 +225,15 @@ func (r *roles) listen(router *member) {
 func (r *roles) report(e vrrp.Event) {
 	level, text := slog.LevelWarn, "VRRP warning"
 	args := []any{"vrrp", e.Instance}
-	if e.Kind == vrrp.Changed {
+	switch e.Kind {
+	case vrrp.Changed:
 		r.count(e.Instance)
 		level, text = slog.LevelInfo, "VRRP state"
 		args = append(args, "from", e.Old, "to", e.State)
-	} else {
+	case vrrp.Rival: // a problem only if it goes on
+		level = slog.LevelDebug
+		fallthrough
+	default:
 		args = append(args, "kind", e.Kind)
 	}
 	if e.Source.IsValid() {
@@ -256,66 +253,14 @@ func (r *roles) count(instance string) {
 	r.changes[instance]++
 }
 
-// announcements are when a new active director tells the neighbours again, after
-// the first time with the addresses: a switch or a host may miss one, and who was
-// active before answers for the addresses a moment longer.
-var announcements = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second, 5 * time.Second}
-
-func (r *roles) announceAgain(router *member, name string) {
-	start := time.Now()
-	for _, after := range announcements {
-		if !sleep(router, time.Until(start.Add(after))) || !r.announce(name) {
-			return
-		}
+// dispute is that about the VIPs of an instance.
+func (r *roles) dispute(name string) *dispute {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.disputes[name] == nil {
+		r.disputes[name] = &dispute{}
 	}
-}
-
-// refresh gives a function that announces an instance from time to time from now
-// on, once.
-func (r *roles) refresh(router *member, tasks *sync.WaitGroup) func(name string) {
-	begun := map[string]bool{}
-	return func(name string) {
-		if begun[name] || r.instance(name).Refresh == 0 {
-			return
-		}
-		begun[name] = true
-		tasks.Go(func() {
-			for {
-				pause := r.instance(name).Refresh
-				if pause == 0 {
-					pause = time.Minute // a reload may bring it back
-				}
-				if !sleep(router, pause) {
-					return
-				}
-				r.announce(name)
-			}
-		})
-	}
-}
-
-// sleep waits, and tells whether the router still runs after it.
-func sleep(router *member, d time.Duration) bool {
-	select {
-	case <-router.done:
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// announce tells the neighbours where the VIPs of an instance are, if they are
-// here. What cannot be said now is said the next time.
-func (r *roles) announce(name string) bool {
-	if r.current()[name] != lvs.Active {
-		return false
-	}
-	for _, a := range r.instance(name).VIPs {
-		if err := r.devices.Announce(a); err != nil {
-			r.log.Debug("address not announced", "vip", a.AddressKey, "err", err)
-		}
-	}
-	return true
+	return r.disputes[name]
 }
 
 func (r *roles) instance(name string) config.VRRP {
@@ -372,7 +317,7 @@ func (r *roles) decide(name string, role lvs.Role) error {
 	if !found {
 		return fmt.Errorf("set the role: no VRRP instance %s with role = \"external\"", name)
 	}
-	r.signal()
+	r.changed.Ring()
 	return nil
 }
 
@@ -445,6 +390,9 @@ func instance(v config.VRRP, vips []netip.Addr, last bool) vrrp.Instance {
 	for _, l := range v.Links {
 		i.Links = append(i.Links, vrrp.Link{Interface: l.Interface, Source: l.Source, Avoid: vips, Peers: l.Peers, MinTTL: int(v.MinTTL)})
 	}
+	if mac, err := net.ParseMAC(v.Virtual.MAC); err == nil {
+		i.Links[0].Virtual = vrrp.Virtual{Interface: v.Virtual.Name, MAC: mac}
+	}
 	return i
 }
 
@@ -475,6 +423,9 @@ func (r *roles) status() map[string]status.Election {
 				Transitions: r.changes[s.Name],
 			}
 			e.PeerPriority = s.Peer.Priority
+			if d := r.disputes[s.Name]; d != nil {
+				e.Claims, e.ClaimedBy = d.now()
+			}
 			for reason, n := range router.Refused(i) {
 				e.Refused[reason.String()] = n
 			}

@@ -63,7 +63,7 @@ type view struct {
 	devices interface {
 		Addresses() (map[lvs.AddressKey]lvs.Address, error)
 		Path(to netip.Addr) (netdev.Path, error)
-		Announce(lvs.Address) error
+		neighbours
 	}
 }
 

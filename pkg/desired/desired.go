@@ -47,6 +47,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	}
 	addHelpers(s.Services, c)
 	s.Addresses, s.Absent = Addresses(c, in.Host)
+	s.Links = Links(c, in.Host)
 	carriers := maps.Clone(in.Host.Addresses)
 	if carriers == nil {
 		carriers = map[lvs.AddressKey]lvs.Address{}
@@ -61,7 +62,7 @@ func BuildFrom(c *config.Config, in Input, v Verdict) lvs.State {
 	s.Modules = modules(c)
 	host := Host{Addresses: carriers}
 	s.Detours = detours(in.Asks, host)
-	s.Sysctls = sysctls(c, host, len(s.Detours) > 0)
+	s.Sysctls = sysctls(c, Host{Addresses: lasting(c, carriers)}, len(s.Detours) > 0)
 	s.Silent = Silent(c, in.Host.Addresses)
 	s.Guard, s.GuardGrow = Guard(c, in.Host, in.Lists), partial(c, in.Lists)
 	return s

@@ -34,6 +34,7 @@ func sysctls(c *config.Config, host Host, detours bool) map[string]lvs.Sysctl {
 	}
 	syncing(p, c.Sync, Silent(c, host.Addresses))
 	hiding(p, BothOf(c, host.Addresses))
+	virtualMAC(p, c)
 	for _, prefix := range c.Masquerade {
 		forward(p, lvs.FamilyOf(prefix.Addr()), "[nat] masquerades "+prefix.String())
 	}

@@ -18,12 +18,28 @@ type State struct {
 	Services  map[ServiceKey]Service
 	Rules     map[Rule]int // how often each stands there; wanted is once
 	Addresses map[AddressKey]Address
+	Links     map[string]VirtualLink // by name
 	Daemons   map[SyncRole]SyncDaemon
 	Absent    map[AddressKey]bool // wanted: must not be there, whoever made it and whatever its prefix length is
 	Detours   map[Detour]bool
 	Silent    bool               // wanted: IPVS forwards nothing while there is a backup daemon
 	Guard     *Guard             // nil: none
 	GuardGrow map[GuardList]bool // wanted: lists of which not all is known, so that nothing is taken off them
+}
+
+// VirtualLink is an interface with a hardware address of its own beside the one of
+// the interface that it is based on.
+type VirtualLink struct {
+	Name string
+	Base string // the other interface's name
+	MAC  string // as net.HardwareAddr writes it
+}
+
+func (l VirtualLink) String() string {
+	if l.Name == "" {
+		return "none"
+	}
+	return l.Name + " with " + l.MAC + " on " + l.Base
 }
 
 // Timeouts are the connection time-outs of IPVS in whole seconds. A zero field

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,7 @@ func (d *Devices) ProbeARP(ctx context.Context, name string, ip netip.Addr, wait
 }
 
 func probeARP(ctx context.Context, index int, mac net.HardwareAddr, ip netip.Addr, wait time.Duration) ([]net.HardwareAddr, error) {
-	s, err := packetSocket(index, unix.ETH_P_ARP)
+	s, err := packetSocket(index, unix.ETH_P_ARP, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,16 +65,36 @@ func probeARP(ctx context.Context, index int, mac net.HardwareAddr, ip netip.Add
 	}
 }
 
-// packetSocket receives the packets of one protocol from an interface, without
-// their link-layer header.
-func packetSocket(index int, proto uint16) (*os.File, error) {
+// packetSocket receives the packets of one protocol that pass a filter from an
+// interface, without their link-layer header.
+func packetSocket(index int, proto uint16, filter []bpf.Instruction) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: index}); err != nil {
+	if filter != nil {
+		err = attach(fd, filter)
+	}
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: index})
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("bind a packet socket: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "packet"), nil
+}
+
+// attach gives a socket a filter.
+func attach(fd int, filter []bpf.Instruction) error {
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return err
+	}
+	program := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }

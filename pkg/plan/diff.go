@@ -16,6 +16,7 @@ import (
 type Owned struct {
 	Services  map[lvs.ServiceKey]bool
 	Addresses map[lvs.AddressKey]bool
+	Links     map[string]bool
 	Daemons   map[lvs.SyncRole]bool
 }
 
@@ -29,7 +30,8 @@ type Owned struct {
 //     server if both states have one;
 //   - then, if a backup daemon silences IPVS, its end;
 //   - then addresses: a new one attracts traffic only when its services are
-//     complete, one that goes stops to attract before they go;
+//     complete, one that goes stops to attract before they go; the interfaces that
+//     are made for them come before and go after them;
 //   - then the sync daemons, the new one before the old one stops;
 //   - last the services, rules, detours and guards that nothing needs any more.
 //
@@ -156,11 +158,40 @@ func Takeover(want, have lvs.State, owned Owned) []Op {
 	return slices.Concat(first, Addresses(want, have, owned), last)
 }
 
-// Addresses gives the operations on addresses alone, for when all else is known
-// to be as desired.
+// Addresses gives the operations on addresses and on the interfaces that are made
+// for them alone, for when all else is known to be as desired.
 func Addresses(want, have lvs.State, owned Owned) []Op {
-	add, remove := addresses(want, have.Addresses, owned.Addresses)
-	return append(add, remove...)
+	addLinks, deleteLinks := links(want.Links, have.Links, owned.Links)
+	standing := maps.Clone(have.Addresses)
+	maps.DeleteFunc(standing, func(k lvs.AddressKey, _ lvs.Address) bool { return replaced(want.Links, have.Links, k.Interface) })
+	add, remove := addresses(want, standing, owned.Addresses)
+	return slices.Concat(addLinks, add, remove, deleteLinks)
+}
+
+// replaced tells whether an interface is not as it should be: then it goes first,
+// with its addresses.
+func replaced(want, have map[string]lvs.VirtualLink, name string) bool {
+	w, wanted := want[name]
+	h, there := have[name]
+	return wanted && there && w != h
+}
+
+func links(want, have map[string]lvs.VirtualLink, owned map[string]bool) (add, remove []Op) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		old, there := have[name]
+		if replaced(want, have, name) {
+			add = append(add, Link{lvs.Delete, old})
+		}
+		if !there || old != want[name] {
+			add = append(add, Link{lvs.Add, want[name]})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[name]; !ok && owned[name] {
+			remove = append(remove, Link{lvs.Delete, have[name]})
+		}
+	}
+	return add, remove
 }
 
 // detours are all lvsd's own: those that nobody wants go.

@@ -18,6 +18,9 @@ var (
 	detour = lvs.Detour{Interface: "eth0", Protocol: lvs.TCP, From: netip.MustParseAddrPort("192.0.2.1:80"), To: netip.MustParseAddr("192.0.2.9")}
 	inside = lvs.Rule{Family: lvs.IPv4, Table: "nat", Chain: "LVSD-POSTROUTING", Spec: "-s 10.0.0.0/24 -j MASQUERADE"}
 	jump   = lvs.Rule{Family: lvs.IPv4, Table: "nat", Chain: "POSTROUTING", Spec: "-j LVSD-POSTROUTING"}
+
+	virtual   = lvs.VirtualLink{Name: "lvsd.51", Base: "eth0", MAC: "00:00:5e:00:01:33"}
+	onVirtual = lvs.AddressKey{Interface: virtual.Name, Prefix: vip.Prefix}
 )
 
 func server(addr string, weight int32) lvs.Server {
@@ -60,6 +63,28 @@ func TestDiff(t *testing.T) {
 			have:  lvs.State{Detours: map[lvs.Detour]bool{detour: true}, Addresses: map[lvs.AddressKey]lvs.Address{vip: {AddressKey: vip}}},
 			owned: plan.Owned{Addresses: map[lvs.AddressKey]bool{vip: true}},
 			ops:   []string{"delete address 192.0.2.1/32 on eth0", "delete detour over lo: tcp from 192.0.2.1:80 to 192.0.2.9 on eth0"},
+		},
+		{
+			name: "an interface comes before its address",
+			want: lvs.State{Links: map[string]lvs.VirtualLink{virtual.Name: virtual},
+				Addresses: map[lvs.AddressKey]lvs.Address{onVirtual: {AddressKey: onVirtual}}},
+			ops: []string{"add interface lvsd.51 with 00:00:5e:00:01:33 on eth0", "add address 192.0.2.1/32 on lvsd.51"},
+		},
+		{
+			name: "and goes after it",
+			have: lvs.State{Links: map[string]lvs.VirtualLink{virtual.Name: virtual, "theirs": {Name: "theirs"}},
+				Addresses: map[lvs.AddressKey]lvs.Address{onVirtual: {AddressKey: onVirtual}}},
+			owned: plan.Owned{Addresses: map[lvs.AddressKey]bool{onVirtual: true}, Links: map[string]bool{virtual.Name: true}},
+			ops:   []string{"delete address 192.0.2.1/32 on lvsd.51", "delete interface lvsd.51 with 00:00:5e:00:01:33 on eth0"},
+		},
+		{
+			name: "one that is not as it should be is replaced with its addresses",
+			want: lvs.State{Links: map[string]lvs.VirtualLink{virtual.Name: virtual},
+				Addresses: map[lvs.AddressKey]lvs.Address{onVirtual: {AddressKey: onVirtual}}},
+			have: lvs.State{Links: map[string]lvs.VirtualLink{virtual.Name: {Name: virtual.Name, Base: "eth1", MAC: virtual.MAC}},
+				Addresses: map[lvs.AddressKey]lvs.Address{onVirtual: {AddressKey: onVirtual}}},
+			ops: []string{"delete interface lvsd.51 with 00:00:5e:00:01:33 on eth1", "add interface lvsd.51 with 00:00:5e:00:01:33 on eth0",
+				"add address 192.0.2.1/32 on lvsd.51"},
 		},
 		{
 			name: "the same again",

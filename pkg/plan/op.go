@@ -67,6 +67,14 @@ type Address struct {
 
 func (o Address) String() string { return fmt.Sprintf("%s address %s", o.Verb, o.AddressKey) }
 
+// Link makes or deletes an interface with a hardware address of its own.
+type Link struct {
+	Verb lvs.Verb // Add or Delete
+	lvs.VirtualLink
+}
+
+func (o Link) String() string { return fmt.Sprintf("%s interface %s", o.Verb, o.VirtualLink) }
+
 // Daemon starts or stops a sync daemon.
 type Daemon struct {
 	Verb lvs.Verb // Add or Delete

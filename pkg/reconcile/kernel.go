@@ -22,13 +22,17 @@ type Table interface {
 	StopDaemon(lvs.SyncRole) error
 }
 
-// Devices are the addresses of the host's interfaces. Announce tells the
+// Devices are the addresses of the host's interfaces, and the interfaces that are
+// made for some. Announce tells the
 // neighbours where an address is now.
 type Devices interface {
 	Addresses() (map[lvs.AddressKey]lvs.Address, error)
 	Add(lvs.Address) error
 	Delete(lvs.AddressKey) error
 	Announce(lvs.Address) error
+	VirtualLinks() (map[string]lvs.VirtualLink, error)
+	AddVirtualLink(lvs.VirtualLink) error
+	DeleteVirtualLink(name string) error
 }
 
 // Firewall is lvsd's own chains. Rules gives how often each rule of lvsd's is
@@ -105,6 +109,7 @@ func (k Kernel) observe(want, host lvs.State) (lvs.State, error) {
 	}
 	errs := []error{
 		k.observeTimeouts(&have),
+		k.observeLinks(&have),
 		k.observeDaemons(&have),
 		k.observeRules(&have, want.Rules),
 		k.observeDetours(&have),
@@ -144,6 +149,15 @@ func (k Kernel) observeDaemons(have *lvs.State) error {
 	for _, d := range daemons {
 		have.Daemons[d.Role] = d
 	}
+	return nil
+}
+
+func (k Kernel) observeLinks(have *lvs.State) error {
+	links, err := k.Devices.VirtualLinks()
+	if err != nil {
+		return err
+	}
+	have.Links = links
 	return nil
 }
 
@@ -219,6 +233,11 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 			return k.Detours.DeleteDetour(op.Detour)
 		}
 		return k.Detours.AddDetour(op.Detour)
+	case plan.Link:
+		if op.Verb == lvs.Delete {
+			return k.Devices.DeleteVirtualLink(op.Name)
+		}
+		return k.Devices.AddVirtualLink(op.VirtualLink)
 	case plan.Address:
 		return k.address(op)
 	case plan.GuardLoad:

@@ -40,6 +40,7 @@ func (l *lane) owned(ledger *Ledger, round Round) plan.Owned {
 	return plan.Owned{
 		Services:  maps.Clone(ledger.owned.Services),
 		Addresses: maps.Clone(ledger.owned.Addresses),
+		Links:     maps.Clone(ledger.owned.Links),
 		Daemons:   maps.Clone(ledger.owned.Daemons),
 	}
 }
@@ -62,8 +63,19 @@ func (l *lane) outdated(op plan.Op, round *Round) bool {
 // ofLane tells whether an operation is one that the lane does too.
 func ofLane(op plan.Op) bool {
 	switch op.(type) {
-	case plan.Address, plan.Daemon:
+	case plan.Address, plan.Link, plan.Daemon:
 		return true
+	}
+	return false
+}
+
+// adds tells whether an operation makes an address or an interface for one.
+func adds(op plan.Op) bool {
+	switch op := op.(type) {
+	case plan.Address:
+		return op.Verb == lvs.Add
+	case plan.Link:
+		return op.Verb == lvs.Add
 	}
 	return false
 }
@@ -85,11 +97,11 @@ func (r *Reconciler) completed(aimed int64, round Round) {
 	r.complete.Store(aimed)
 }
 
-// Readdress makes the addresses as desired at once, beside a round that is under
-// way: who takes over must not wait until a large table has been read. So it makes
-// the sync daemons where they decide whether IPVS forwards. Addresses are added only
-// if the last round left the services of the goal complete. A round follows in any
-// case, and tries again what failed here.
+// Readdress makes the addresses, and the interfaces made for some, as desired at
+// once, beside a round that is under way: who takes over must not wait until a large
+// table has been read. So it makes the sync daemons where they decide whether IPVS
+// forwards. Addresses are added only if the last round left the services of the goal
+// complete. A round follows in any case, and tries again what failed here.
 func (r *Reconciler) Readdress(ctx context.Context) {
 	defer r.Kick()
 	r.mu.Lock()
@@ -121,11 +133,15 @@ func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]R
 		have.Daemons = want.Daemons // if they cannot be read: the addresses matter more
 		err = r.kernel.observeDaemons(&have)
 	}
+	if len(want.Links)+len(r.ledger.owned.Links) > 0 {
+		have.Links = want.Links
+		err = errors.Join(err, r.kernel.observeLinks(&have))
+	}
 	ops := plan.Takeover(want, have, r.ledger.owned)
 	err = errors.Join(err, r.ledger.claim(lvs.State{}, ops))
 	var results []Result
 	for _, op := range ops {
-		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add && r.complete.Load() != aimed {
+		if adds(op) && r.complete.Load() != aimed {
 			continue
 		}
 		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})

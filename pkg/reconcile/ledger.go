@@ -28,6 +28,7 @@ type Ledger struct {
 type entries struct {
 	Services  []lvs.ServiceKey
 	Addresses []lvs.AddressKey
+	Links     []string `json:",omitempty"`
 	Daemons   []lvs.SyncRole
 }
 
@@ -37,6 +38,7 @@ func OpenLedger(path string) (*Ledger, error) {
 	l := &Ledger{path: path, owned: plan.Owned{
 		Services:  map[lvs.ServiceKey]bool{},
 		Addresses: map[lvs.AddressKey]bool{},
+		Links:     map[string]bool{},
 		Daemons:   map[lvs.SyncRole]bool{},
 	}}
 	data, err := os.ReadFile(path)
@@ -57,6 +59,9 @@ func OpenLedger(path string) (*Ledger, error) {
 	for _, k := range e.Addresses {
 		l.owned.Addresses[k] = true
 	}
+	for _, k := range e.Links {
+		l.owned.Links[k] = true
+	}
 	for _, k := range e.Daemons {
 		l.owned.Daemons[k] = true
 	}
@@ -64,16 +69,28 @@ func OpenLedger(path string) (*Ledger, error) {
 }
 
 // claim takes ownership of what the operations are about to make and of the
-// services that are wanted, and saves it before the first of them is done: a
+// services and interfaces that are wanted, and saves it before the first of them is done: a
 // crash between the two leaves a key too many, which does no harm, and never one
 // too few. An address that was there already stays its maker's.
+//
+// A standby claims its VIPs before it has them, so that a takeover does not wait for
+// a disk. It would delete them in any case, whoever made them.
 func (l *Ledger) claim(want lvs.State, ops []plan.Op) error {
 	for key := range want.Services {
 		set(l, l.owned.Services, key)
 	}
+	for key := range want.Absent {
+		set(l, l.owned.Addresses, key)
+	}
+	for name := range want.Links {
+		set(l, l.owned.Links, name)
+	}
 	for _, op := range ops {
 		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add {
 			set(l, l.owned.Addresses, a.AddressKey)
+		}
+		if i, ok := op.(plan.Link); ok && i.Verb == lvs.Add {
+			set(l, l.owned.Links, i.Name)
 		}
 		if d, ok := op.(plan.Daemon); ok && d.Verb == lvs.Add {
 			set(l, l.owned.Daemons, d.Role)
@@ -94,6 +111,10 @@ func (l *Ledger) release(done []plan.Op) error {
 		case plan.Address:
 			if op.Verb == lvs.Delete {
 				unset(l, l.owned.Addresses, op.AddressKey)
+			}
+		case plan.Link:
+			if op.Verb == lvs.Delete {
+				unset(l, l.owned.Links, op.Name)
 			}
 		case plan.Daemon:
 			if op.Verb == lvs.Delete {
@@ -117,8 +138,15 @@ func (l *Ledger) prune(want, have lvs.State) {
 	for key := range l.owned.Addresses {
 		_, wanted := want.Addresses[key]
 		_, there := have.Addresses[key]
-		if !wanted && !there {
+		if !wanted && !there && !want.Absent[key] {
 			unset(l, l.owned.Addresses, key)
+		}
+	}
+	for name := range l.owned.Links {
+		_, wanted := want.Links[name]
+		_, there := have.Links[name]
+		if !wanted && !there {
+			unset(l, l.owned.Links, name)
 		}
 	}
 }
@@ -144,6 +172,7 @@ func (l *Ledger) save() error {
 	data, err := json.Marshal(entries{
 		Services:  slices.SortedFunc(maps.Keys(l.owned.Services), lvs.ServiceKey.Compare),
 		Addresses: slices.SortedFunc(maps.Keys(l.owned.Addresses), lvs.AddressKey.Compare),
+		Links:     slices.Sorted(maps.Keys(l.owned.Links)),
 		Daemons:   slices.Sorted(maps.Keys(l.owned.Daemons)),
 	})
 	if err != nil {

@@ -423,7 +423,7 @@ func (r *Reconciler) remember(round Round) {
 
 // everything owns the whole of a state.
 func everything(s lvs.State) plan.Owned {
-	return plan.Owned{Services: keys(s.Services), Addresses: keys(s.Addresses), Daemons: keys(s.Daemons)}
+	return plan.Owned{Services: keys(s.Services), Addresses: keys(s.Addresses), Links: keys(s.Links), Daemons: keys(s.Daemons)}
 }
 
 func keys[K comparable, V any](m map[K]V) map[K]bool {

@@ -546,6 +546,9 @@ func TestReaddress(t *testing.T) {
 	}
 	m.want = standby
 	m.ok()
+	if claimed, err := os.ReadFile(m.ledger); err != nil || !strings.Contains(string(claimed), vip.Prefix.String()) {
+		t.Errorf("a standby's ledger lacks the VIP, so that a takeover has to write it: %s %v", claimed, err)
+	}
 	m.want = active
 	m.Readdress(t.Context())
 	if !carried() || len(m.devices.Announced()) != 1 {
@@ -562,4 +565,57 @@ func TestReaddress(t *testing.T) {
 	if r := m.ok(); carried() || r.Drift() != 1 {
 		t.Errorf("somebody else's VIP is there: %t, drift %d, want 1", carried(), r.Drift())
 	}
+}
+
+// An interface for an address comes and goes with the role, also after a crash
+// between the two, and beside a round as in one.
+func TestReaddressWithInterface(t *testing.T) {
+	m := newMachine(t)
+	link := lvs.VirtualLink{Name: "lvsd.51", Base: "eth0", MAC: "00:00:5e:00:01:33"}
+	there := lvs.AddressKey{Interface: link.Name, Prefix: vip.Prefix}
+	active, standby := everything(server("10.0.0.2:80", 1)), everything(server("10.0.0.2:80", 1))
+	active.Addresses = map[lvs.AddressKey]lvs.Address{there: {AddressKey: there}}
+	active.Links = map[string]lvs.VirtualLink{link.Name: link}
+	standby.Addresses, standby.Absent = nil, map[lvs.AddressKey]bool{there: true}
+	aim := func() {
+		goal := m.goal()
+		goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State {
+			return lvs.State{Addresses: m.want.Addresses, Absent: m.want.Absent, Links: m.want.Links}
+		}
+		m.Aim(goal)
+	}
+	holds := func(when string, want bool) {
+		t.Helper()
+		links, err := m.devices.VirtualLinks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses, err := m.devices.Addresses()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, carried := addresses[there]
+		if (links[link.Name] == link) != want || carried != want {
+			t.Errorf("%s: interfaces %v, its address is there: %t", when, links, carried)
+		}
+	}
+	m.want = standby
+	aim()
+	m.ok()
+	m.want = active
+	m.Readdress(t.Context())
+	holds("active", true)
+	m.ok()
+	holds("active, after a round", true)
+	m.restart()
+	m.want = standby
+	aim()
+	m.Readdress(t.Context())
+	holds("standby, after a crash", false)
+	m.want = active
+	m.ok()
+	holds("active by a round", true)
+	m.want = standby
+	m.ok()
+	holds("standby by a round", false)
 }

@@ -169,6 +169,9 @@ func (j *judgement) addresses(s Status) {
 		if i.Fault != "" {
 			j.grave("vrrp %s is faulty: %s", i.Name, i.Fault)
 		}
+		if i.ClaimedBy != "" {
+			j.grave("the host %s claims VIPs of vrrp %s too", i.ClaimedBy, i.Name)
+		}
 		for _, v := range i.VIPs {
 			if !v.Present && i.Role == lvs.Active {
 				j.grave("the VIP %s is missing on %s", v.Address, v.Interface)

@@ -75,6 +75,10 @@ func TestJudge(t *testing.T) {
 		{"active without its VIP", instance(lvs.Active, false, ""), Bad, []string{"the VIP 192.0.2.1/32 is missing on eth0"}, "active, 1 of 1 real servers serve"},
 		{"standby", instance(lvs.Standby, false, ""), Well, []string{}, "standby, 1 of 1 real servers serve"},
 		{"faulty", instance(lvs.Faulty, false, "eth0 is down"), Bad, []string{"vrrp front is faulty: eth0 is down"}, "fault, 1 of 1 real servers serve"},
+		{"another host has a VIP", func(s *Status) {
+			instance(lvs.Active, true, "")(s)
+			s.VRRP[0].ClaimedBy = "02:00:00:00:00:01"
+		}, Bad, []string{"the host 02:00:00:00:00:01 claims VIPs of vrrp front too"}, "active, 1 of 1 real servers serve"},
 		{"active in some", func(s *Status) {
 			instance(lvs.Active, true, "")(s)
 			s.VRRP = append(s.VRRP, VRRP{Name: "back", Election: Election{Role: lvs.Standby}})

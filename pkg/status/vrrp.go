@@ -31,6 +31,8 @@ type Election struct {
 	Sent         uint64            `json:"sent"`          // adverts
 	Received     uint64            `json:"received"`      // adverts that were believed
 	Refused      map[string]uint64 `json:"refused"`       // and others, by reason
+	Claims       uint64            `json:"claims"`        // ARP and ND packets of other hosts that say a VIP is theirs, while active
+	ClaimedBy    string            `json:"claimed_by"`    // the hardware address of one that does so now; "" if none does
 	Late         float64           `json:"late_seconds"`  // longest delay of a timer of ours
 	Transitions  uint64            `json:"transitions"`   // changes of the state
 }

@@ -78,7 +78,7 @@ func TestRepair(t *testing.T) {
 		want  []string
 	}{
 		{"one that helps", 1500 * time.Millisecond, nil, true, []string{"0s up", "2.5s up, repair done"}},
-		{"one that helps too late", 5 * time.Second, nil, true, []string{"0s up", "3s down", "6s down, repair done", "6s up, repair done"}},
+		{"one that helps too late", 5500 * time.Millisecond, nil, true, []string{"0s up", "3s down", "6.5s down, repair done", "6.5s up, repair done"}},
 		{"one that fails", 500 * time.Millisecond, errors.New("exit code 1"), false,
 			[]string{"0s up", "1.5s up, repair exit code 1", "2s down, repair exit code 1"}},
 	}

@@ -21,6 +21,14 @@ type Link struct {
 	Avoid     []netip.Addr // never our address: the VIPs come and go
 	Peers     []netip.Addr // send to these and believe only these; none: multicast
 	MinTTL    int          // believe no packet that comes with less
+	Virtual   Virtual
+}
+
+// Virtual is the hardware address of a virtual router, from which its multicast
+// adverts come as long as the interface with it exists. The zero one is none.
+type Virtual struct {
+	Interface string
+	MAC       net.HardwareAddr
 }
 
 // reopen is the pause before a link that does not work is tried again.
@@ -107,11 +115,12 @@ func (l *link) serve(ctx context.Context, report func(name string, err error)) e
 	if err != nil {
 		return err
 	}
-	s, err := openSocket(where, l.multicast())
+	s, err := openSocket(where, l.multicast(), l.Virtual)
 	if err != nil {
 		return fmt.Errorf("open %s for VRRP: %w", l.Interface, err)
 	}
 	defer s.close()
+	l.seek(s)
 	l.now.Store(s)
 	defer l.now.Store(nil)
 	report(l.Interface, nil)
@@ -123,6 +132,7 @@ func (l *link) serve(ctx context.Context, report func(name string, err error)) e
 			return fmt.Errorf("VRRP on %s: %w", l.Interface, err)
 		case <-l.check:
 		}
+		l.seek(s)
 		now, err := l.locate()
 		if err == nil && now != where {
 			err = fmt.Errorf("%s or its address has changed", l.Interface)
@@ -130,6 +140,16 @@ func (l *link) serve(ctx context.Context, report func(name string, err error)) e
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// seek looks whether the virtual router's hardware address is here. The thread of
+// the adverts does not: the kernel may take its time for an answer, or even look for
+// a module of that name.
+func (l *link) seek(s *socket) {
+	if s.framer != nil {
+		_, err := net.InterfaceByName(l.Virtual.Interface)
+		s.framer.here.Store(err == nil)
 	}
 }
 

@@ -188,7 +188,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 128: send 128 active
+4s hear 128: send 128 rival active
 4s hear 128: active→backup active`},
 		{"a second advert of lower precedence is a split brain, told once", settings(128), func(s *script) {
 			s.start(0)
@@ -201,10 +201,10 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s hear 100: send 128 active
-20s hear 100: send 128 split brain is over active
+20s hear 100: send 128 split brain is over rival active
 21s hear 100: send 128 split brain active`},
 		{"a split brain is over when nobody else is active for the dead time", settings(128), func(s *script) {
 			s.start(0)
@@ -217,7 +217,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s timer: send 128 active
 7s timer: send 128 active
@@ -233,7 +233,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 3.5s timer: send 128 backup→active active
-4s hear 100: send 128 active
+4s hear 100: send 128 rival active
 5s hear 100: send 128 split brain active
 6s hear 200: active→backup split brain is over active`},
 		{"a late advert is told once for each silence", settings(128, func(s *Settings) { s.Warn = 1500 * time.Millisecond }), func(s *script) {
@@ -256,6 +256,16 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 30s timer: send 128 backup→active active`},
+		{"the initial dead time is about silence: who is heard is preempted", settings(128, func(s *Settings) { s.InitialDead = 30 * sec }), func(s *script) {
+			s.start(0)
+			s.hear(1*sec, below, 100)
+			s.hear(2*sec, below, 100)
+			s.due()
+		}, `
+0s start: initialize→backup undecided
+1s hear 100: standby
+2s hear 100: standby
+4.5s timer: send 128 backup→active active`},
 		{"a hand-over serves until the successor does, and does not preempt it", settings(128), func(s *script) {
 			s.start(0)
 			s.due()
@@ -339,7 +349,7 @@ func TestMachine(t *testing.T) {
 		}, `
 0s start: initialize→backup undecided
 6.5s timer: send 128 backup→active active
-7s hear 100: active`},
+7s hear 100: rival active`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

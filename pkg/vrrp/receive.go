@@ -41,6 +41,10 @@ func (m *Machine) backup(now time.Time, h Heard) {
 		return
 	}
 	if h.Priority < m.priority && m.preempts(now) {
+		// The initial dead time is about silence, and this is none.
+		if dead := now.Add(m.Dead()); dead.Before(m.down) {
+			m.down = dead
+		}
 		return
 	}
 	m.follow(now, h)
@@ -96,7 +100,10 @@ func (m *Machine) splitBrain(out *Output, now time.Time, h Heard) {
 	}
 	m.split++
 	m.splitAt = now
-	if m.split == splitAdverts {
+	switch m.split {
+	case 1:
+		out.Events = append(out.Events, Event{Time: now, Kind: Rival, Source: h.Source, Why: "an advert of lower precedence"})
+	case splitAdverts:
 		out.Events = append(out.Events, Event{Time: now, Kind: SplitBrain, Source: h.Source,
 			Why: "a router of lower precedence is active too"})
 	}

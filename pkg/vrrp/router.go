@@ -116,10 +116,7 @@ func newRouter(instances []Instance, changed func(), dial func(Instance) wire, w
 // and serves until its successor does, or until nobody did within the dead
 // time; then Run returns.
 func (r *Router) Run(ctx context.Context) {
-	// The thread is not given back, so that its priority ends with it.
-	runtime.LockOSThread()
-	// Without the privilege it is a thread like others.
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)
+	Hasten()
 	for i := range r.members {
 		r.connect(i)
 	}
@@ -135,6 +132,15 @@ func (r *Router) Run(ctx context.Context) {
 		r.obey()
 		r.expire()
 	}
+}
+
+// Hasten gives the calling goroutine a thread of its own, of the highest ordinary
+// priority, for as long as the goroutine lives. The thread is not given back, so
+// that its priority ends with it.
+func Hasten() {
+	runtime.LockOSThread()
+	// Without the privilege it is a thread like others.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)
 }
 
 func (r *Router) files() []int {

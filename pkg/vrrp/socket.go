@@ -15,6 +15,7 @@ import (
 type socket struct {
 	place
 	fd     int
+	framer *framer // nil without a hardware address of the virtual router's own
 	buffer []byte
 	failed chan error // capacity 1
 
@@ -32,7 +33,7 @@ type received struct {
 // internetControl is the traffic class of routing protocols (RFC 791).
 const internetControl = 0xc0
 
-func openSocket(p place, multicast bool) (*socket, error) {
+func openSocket(p place, multicast bool, v Virtual) (*socket, error) {
 	family := unix.AF_INET
 	if p.source.Is6() {
 		family = unix.AF_INET6
@@ -45,7 +46,14 @@ func openSocket(p place, multicast bool) (*socket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &socket{place: p, fd: fd, buffer: make([]byte, 64<<10), failed: make(chan error, 1)}, nil
+	s := &socket{place: p, fd: fd, buffer: make([]byte, 64<<10), failed: make(chan error, 1)}
+	if multicast && v.Interface != "" {
+		if s.framer, err = openFramer(p, v); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 func (s *socket) close() {
@@ -53,6 +61,9 @@ func (s *socket) close() {
 	defer s.mu.Unlock()
 	s.closed = true
 	unix.Close(s.fd)
+	if s.framer != nil {
+		s.framer.close()
+	}
 }
 
 // use does something with the descriptor unless the socket is closed.
@@ -118,7 +129,12 @@ func (s *socket) send(a Advert, to netip.Addr) error {
 		control = unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: uint32(s.index), Addr: s.source.As16()})
 		target = &unix.SockaddrInet6{Addr: to.As16(), ZoneId: uint32(s.index)}
 	}
-	return s.use(func() error { return unix.Sendmsg(s.fd, b, control, target, unix.MSG_DONTWAIT) })
+	return s.use(func() error {
+		if s.framer != nil && s.framer.here.Load() {
+			return s.framer.send(b, s.source, to)
+		}
+		return unix.Sendmsg(s.fd, b, control, target, unix.MSG_DONTWAIT)
+	})
 }
 
 // transient tells whether a link may work although a packet was not sent.

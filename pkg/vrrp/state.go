@@ -41,6 +41,10 @@ const (
 	Changed Kind = iota + 1
 	// Late: the active router's advert did not come in time.
 	Late
+	// Rival: an advert of lower precedence came while we are active. One may have been
+	// under way; but who sent it may have told the neighbours that the addresses are
+	// there, so that they have to be told anew.
+	Rival
 	// SplitBrain: somebody of lower precedence is active beside us.
 	SplitBrain
 	// Healed: nobody else is active any more, or we are not.
@@ -55,6 +59,8 @@ func (k Kind) String() string {
 		return "changed"
 	case Late:
 		return "late"
+	case Rival:
+		return "rival"
 	case SplitBrain:
 		return "split brain"
 	case Healed:

@@ -22,6 +22,9 @@ type Devices interface {
 	Add(lvs.Address) error
 	Delete(lvs.AddressKey) error
 	Announce(lvs.Address) error
+	VirtualLinks() (map[string]lvs.VirtualLink, error)
+	AddVirtualLink(lvs.VirtualLink) error
+	DeleteVirtualLink(name string) error
 	Detours() (map[lvs.Detour]bool, error)
 	AddDetour(lvs.Detour) error
 	DeleteDetour(lvs.Detour) error
@@ -39,6 +42,7 @@ func Contract(t *testing.T, d Devices) {
 	errnos(t, d)
 	announce(t, d)
 	detours(t, d)
+	virtualLinks(t, d)
 }
 
 func at(name, prefix string) lvs.Address {

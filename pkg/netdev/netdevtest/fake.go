@@ -3,6 +3,7 @@
 package netdevtest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -36,6 +37,8 @@ type Fake struct {
 	ports     []netdev.GUEPort
 	routes    []netdev.Route
 	detours   map[lvs.Detour]bool
+	virtual   map[string]lvs.VirtualLink
+	claims    chan netdev.Claim
 }
 
 // New returns a Fake with these interfaces, all up, and no address.
@@ -44,6 +47,8 @@ func New(names ...string) *Fake {
 		addresses: map[lvs.AddressKey]lvs.Address{},
 		tunnels:   map[string]netdev.Tunnel{},
 		detours:   map[lvs.Detour]bool{},
+		virtual:   map[string]lvs.VirtualLink{},
+		claims:    make(chan netdev.Claim),
 	}
 	for i, name := range names {
 		f.links = append(f.links, netdev.Interface{Name: name, Index: i + 1, Up: true, MTU: 1500, MAC: fmt.Sprintf("02:ff:00:00:00:%02x", i+1)})
@@ -139,6 +144,24 @@ func (f *Fake) Announce(a lvs.Address) error {
 	f.announced = append(f.announced, a.AddressKey)
 	return nil
 }
+
+// WatchClaims is netdev.Devices.WatchClaims on a network in which nobody claims
+// anything, but for what Claim says.
+func (f *Fake) WatchClaims(ctx context.Context, name string, addrs []netip.Addr, tell func(netdev.Claim)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-f.claims:
+			if slices.Contains(addrs, c.Address) {
+				tell(c)
+			}
+		}
+	}
+}
+
+// Claim has another host claim an address; it waits until somebody watches.
+func (f *Fake) Claim(c netdev.Claim) { f.claims <- c }
 
 // Announced gives every announcement, in order.
 func (f *Fake) Announced() []lvs.AddressKey {

@@ -1,0 +1,25 @@
+package vrrp
+
+import "time"
+
+// Bell wakes one goroutine that has hastened. Go's own ways to wake a goroutine
+// need a second thread, which is not urgent and has to wait on a busy machine.
+type Bell struct{ poller *poller }
+
+// NewBell gives a bell that has not rung.
+func NewBell() (*Bell, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	return &Bell{p}, nil
+}
+
+// Ring wakes whoever waits, or the next one who does. It never blocks.
+func (b *Bell) Ring() { b.poller.wake() }
+
+// Wait returns after a Ring that no Wait has returned for; rarely also without.
+func (b *Bell) Wait() { b.poller.wait(time.Time{}, nil) }
+
+// Close ends the bell; a Ring after it is not heard. Nobody may wait any more.
+func (b *Bell) Close() { b.poller.close() }
