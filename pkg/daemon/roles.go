@@ -39,8 +39,8 @@ type roles struct {
 	instances []config.VRRP
 	routers   map[string]*member
 	external  map[string]lvs.Role
-	disputes  map[string]*dispute
 	changes   map[string]uint64 // of the state of each instance, since the start
+	disputes  map[string]*dispute
 }
 
 // neighbours are told where an address is, and listened to.
@@ -68,8 +68,8 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 		instances: instances,
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
-		disputes:  map[string]*dispute{},
 		changes:   map[string]uint64{},
+		disputes:  map[string]*dispute{},
 	}
 }
 
