@@ -16,7 +16,7 @@ func passAll(t *testing.T) *ebpf.Program {
 	t.Helper()
 	const pass = 2 // XDP_PASS
 	p := labtest.Must(ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "other", Type: ebpf.XDP, License: "GPL",
+		Name: "other", Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, pass), asm.Return()},
 	}))(t)
 	t.Cleanup(func() { p.Close() })

@@ -247,9 +247,9 @@ func TestGuardFollowsTheFile(t *testing.T) {
 	}
 }
 
-// A million networks are one line of the plan, and a change of few of them is
-// the work of few.
-func TestGuardMillion(t *testing.T) {
+// Very many networks are one line of the plan, and a change of few of them is the
+// work of few.
+func TestGuardManyNetworks(t *testing.T) {
 	l := labtest.New(t, lab.Topology{RealServers: 1, Outside: true})
 	d := newGuarded(t, l.Host("lb1"), "")
 	list := filepath.Join(d.dir, "block")
@@ -263,18 +263,18 @@ func TestGuardMillion(t *testing.T) {
 		labtest.NoError(t, os.WriteFile(list+".new", b.Bytes(), 0o600))
 		labtest.NoError(t, os.Rename(list+".new", list))
 	}
-	const million = 1_000_000
-	write(million, 77)
+	const many = 200_000
+	write(many, 77)
 	d.write(guarded("block_files = ["+fmt.Sprintf("%q", list)+"]") + webConfig(1))
-	if ops := d.plan(); !slices.Contains(ops, fmt.Sprintf("change guard's block list: add %d prefixes", million-1)) {
+	if ops := d.plan(); !slices.Contains(ops, fmt.Sprintf("change guard's block list: add %d prefixes", many-1)) {
 		t.Errorf("plan:\n%s", strings.Join(ops, "\n"))
 	}
 	begin := time.Now()
 	d.start()
-	t.Logf("started with %d networks in %s", million-1, time.Since(begin))
+	t.Logf("started with %d networks in %s", many-1, time.Since(begin))
 	begin = time.Now()
-	write(million, -1)
-	eventually(t, "one network more", func() bool { return d.guard().Block == million })
+	write(many, -1)
+	eventually(t, "one network more", func() bool { return d.guard().Block == many })
 	t.Logf("one more after %s", time.Since(begin))
 	eventually(t, "the log tells of one change", func() bool { return d.log.count("change guard's block list: add 100.0.0.77/32") == 1 })
 	d.settled()

@@ -36,7 +36,7 @@ func deb(t *testing.T, version string) string {
 }
 
 // config uses all that needs a privilege: addresses, rules, parameters, marks, raw sockets, VRRP, the sync daemons, programs run as another
-// user, and a priority for the thread of VRRP.
+// user, and a priority for the thread of VRRP. It is patient: dpkg keeps the only processor of User-Mode Linux busy.
 const config = `[director]
 name = "lb1"
 resync = "1s"
@@ -51,10 +51,11 @@ masquerade = ["10.9.0.0/24"]
 [vrrp.front]
 interface = "eth0"
 id = 51
+interval = "2s"
 vips = ["10.0.1.201/32"]
 
 [vrrp.front.track]
-script = { command = ["/usr/bin/test", "-e", "/"] }
+script = { command = ["/usr/bin/test", "-e", "/"], interval = "5s", timeout = "5s", fall = 5 }
 
 [sync]
 interface = "eth0"
@@ -67,9 +68,9 @@ real.rs1 = "10.0.1.101"
 real.rs2 = "10.0.1.102"
 
 [virtual.web.checks]
-page = { type = "http", via = "vip", interval = "1s" }
-ping = "icmp"
-program = { type = "exec", command = ["/usr/bin/test", "-n", "{address}"], user = "lvsd-check", interval = "2s", timeout = "2s" }
+page = { type = "http", via = "vip", timeout = "20s", fall = 5 }
+ping = { type = "icmp", timeout = "20s", fall = 5 }
+program = { type = "exec", command = ["/usr/bin/test", "-n", "{address}"], user = "lvsd-check", timeout = "20s", fall = 5 }
 
 [notify.script]
 type = "exec"
@@ -103,7 +104,7 @@ func TestPackage(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		do   func()
-	}{{"restart by kill -9", m.kill}, {"upgrade", m.upgrade}} {
+	}{{"upgrade", m.upgrade}, {"restart by kill -9", m.kill}} {
 		loads := map[string]*lab.Load{}
 		for _, vip := range []string{"10.0.1.200", "10.0.1.201"} {
 			loads[vip] = client.StartLoad(t.Context(), lab.LoadConfig{URL: "http://" + vip + "/", Rate: 50, Workers: 4})
@@ -113,7 +114,7 @@ func TestPackage(t *testing.T) {
 			r := load.Stop()
 			t.Logf("%s: %s: %d of %d requests failed, longest pause %s", test.name, vip, r.Failures, r.Requests, r.LongestGap)
 			if r.Failures > 0 || r.Requests == 0 {
-				t.Errorf("%s: %s: %v", test.name, vip, r)
+				t.Errorf("%s: %s: %v\n%s", test.name, vip, r, m.journal())
 			}
 		}
 	}
@@ -153,6 +154,8 @@ func (m *machine) isInstalled() {
 	m.run("id", "lvsd-check")
 }
 
+var elected = regexp.MustCompile(`"state": *"active"`)
+
 // isHealthy waits until the director of a version finds all well: nothing to do, every check passed, both VIPs there, and no complaint about
 // a privilege.
 func (m *machine) isHealthy(version string) {
@@ -163,7 +166,7 @@ func (m *machine) isHealthy(version string) {
 			Daemon  *struct{ PID int } // nil if none answers
 		}
 		out, err := m.try("lvsd", "status", "--json")
-		if err != nil || json.Unmarshal([]byte(out), &s) != nil || s.Version != version || s.Daemon == nil {
+		if err != nil || json.Unmarshal([]byte(out), &s) != nil || s.Version != version || s.Daemon == nil || !elected.MatchString(out) {
 			return false
 		}
 		text, _ := m.try("lvsd", "status")
@@ -240,7 +243,7 @@ func (m *machine) kill() {
 		m.t.Errorf("the threads are scheduled so:\n%s", threads)
 	}
 	labtest.NoError(m.t, os.RemoveAll(dropIns)) // of no package
-	m.isHealthy(oldVersion)
+	m.isHealthy(newVersion)
 }
 
 // isRemoved removes the package: its files go, forwarding stays; and purges it: nothing of it is left.

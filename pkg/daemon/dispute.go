@@ -12,7 +12,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/vrrp"
 )
 
-// How a VIP is defended.
+// How VIPs are looked after.
 const (
 	// settle is how long others may claim the VIPs of a new active director: who was
 	// active before serves on for a moment.
@@ -56,10 +56,10 @@ func (d *dispute) now() (claims uint64, by string) {
 	return d.claims, d.by
 }
 
-// watchVIPs looks, as long as an instance is active, for other hosts that claim its
+// lookOut looks, as long as an instance is active, for other hosts that claim its
 // VIPs in ARP or neighbour discovery: a split brain whose adverts do not arrive, or
 // an address given twice. It tells people, and tells the neighbours again.
-func (h *heralds) watchVIPs(ctx context.Context, name string) {
+func (h *heralds) lookOut(ctx context.Context, name string) {
 	if !sleep(ctx, settle) {
 		return
 	}

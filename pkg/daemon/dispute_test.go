@@ -19,7 +19,7 @@ import (
 
 // Whoever claims a VIP of an active director is told once, counted always and
 // answered from time to time, until nobody does any more.
-func TestDispute(t *testing.T) {
+func TestLookOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vip := lvs.Address{AddressKey: lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.10/32")}}
 		fake := netdevtest.New("eth0")
@@ -30,7 +30,7 @@ func TestDispute(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			newHeralds(r, nil).watchVIPs(ctx, "front")
+			newHeralds(r, nil).lookOut(ctx, "front")
 		}()
 		mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
 		claim := func() {

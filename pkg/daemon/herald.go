@@ -11,13 +11,13 @@ import (
 )
 
 // heralds tell the neighbours of a router's instances that are active, one for
-// each. Each has a guard beside it.
+// each. Each has a lookout beside it.
 type heralds struct {
-	roles   *roles
-	router  *member
-	stop    map[string]context.CancelFunc
-	guards  map[string]context.CancelFunc
-	working sync.WaitGroup
+	roles    *roles
+	router   *member
+	stop     map[string]context.CancelFunc
+	lookouts map[string]context.CancelFunc
+	working  sync.WaitGroup
 }
 
 // announcements are when a new active director tells the neighbours again, after
@@ -30,7 +30,7 @@ var announcements = []time.Duration{20 * time.Millisecond, 50 * time.Millisecond
 const idle = time.Minute
 
 func newHeralds(r *roles, router *member) *heralds {
-	return &heralds{roles: r, router: router, stop: map[string]context.CancelFunc{}, guards: map[string]context.CancelFunc{}}
+	return &heralds{roles: r, router: router, stop: map[string]context.CancelFunc{}, lookouts: map[string]context.CancelFunc{}}
 }
 
 // heed follows an event: who becomes active tells so, and so does who is active
@@ -42,11 +42,11 @@ func (h *heralds) heed(e vrrp.Event) {
 	}
 	end(h.stop, e.Instance)
 	if e.Kind == vrrp.Changed {
-		end(h.guards, e.Instance)
+		end(h.lookouts, e.Instance)
 		if e.State != vrrp.Active {
 			return
 		}
-		h.begin(h.guards, e.Instance, h.watchVIPs)
+		h.begin(h.lookouts, e.Instance, h.lookOut)
 	}
 	h.begin(h.stop, e.Instance, h.run)
 }
@@ -66,7 +66,7 @@ func end(tasks map[string]context.CancelFunc, name string) {
 }
 
 func (h *heralds) end() {
-	for _, tasks := range []map[string]context.CancelFunc{h.stop, h.guards} {
+	for _, tasks := range []map[string]context.CancelFunc{h.stop, h.lookouts} {
 		for _, stop := range tasks {
 			stop()
 		}
