@@ -45,6 +45,14 @@ func sample(services, servers int) Sample {
 				Roles: []lvs.SyncRole{lvs.SyncMaster},
 				Peers: []status.Peer{{Address: netip.MustParseAddr("10.0.9.2"), Answered: then, Connections: status.Connections{Connections: 7}}},
 			}},
+			Guard: &status.Guard{
+				Loaded: true, Enforce: true, Allow: 2, Block: 3, Problems: []string{"a list"},
+				Interfaces: []status.GuardInterface{{Interface: "eth0", Mode: "driver"}, {Interface: "eth1"}},
+				VIPs: []status.GuardVIP{{
+					VIP: netip.MustParseAddr("192.0.2.1"), Passed: status.GuardCount{Packets: 5, Bytes: 500}, Dropped: status.GuardCount{Packets: 7, Bytes: 420},
+					Reasons: []status.GuardReason{{Reason: "blocked", Drops: true, Dropped: 7, Passed: 1}, {Reason: "allowed", Passed: 4}},
+				}},
+			},
 			VRRP: []status.VRRP{{
 				Name: "front", Interface: "eth0", ID: 51,
 				Election: status.Election{
@@ -65,6 +73,7 @@ func sample(services, servers int) Sample {
 func service(i, servers int) status.Service {
 	v := status.Service{
 		Virtual: fmt.Sprintf("web%d", i), Service: lvs.AddrKey(lvs.TCP, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 80)),
+		SYNs:    &status.GuardSYNs{Seconds: 10, SYNs: 20, Repeated: 2},
 		Present: true, Scheduler: "wlc", Counters: status.Traffic{Connections: 1 << 33, PacketsIn: 2, PacketsOut: 3, BytesIn: 4, BytesOut: 5},
 	}
 	for j := range servers {

@@ -36,7 +36,7 @@ const (
 // table makes the metrics of a sample. Those without series are left out.
 func table(s *scrape) []*dto.MetricFamily {
 	var all []*dto.MetricFamily
-	for _, group := range [][]family{daemonTable, vrrpTable, notifyTable, serviceTable(s), serverTable(s)} {
+	for _, group := range [][]family{daemonTable, vrrpTable, guardTable, notifyTable, serviceTable(s), serverTable(s)} {
 		for _, f := range group {
 			if made := f.make(s); len(made.Metric) > 0 {
 				all = append(all, made)
