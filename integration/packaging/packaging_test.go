@@ -118,6 +118,7 @@ func TestPackage(t *testing.T) {
 			}
 		}
 	}
+	m.guards()
 	m.isRemoved(client)
 }
 
@@ -244,6 +245,27 @@ func (m *machine) kill() {
 	}
 	labtest.NoError(m.t, os.RemoveAll(dropIns)) // of no package
 	m.isHealthy(newVersion)
+}
+
+// guards holds that the guard works under the unit with the drop-in that the package has as an example, and goes with its table.
+func (m *machine) guards() {
+	m.t.Helper()
+	const dropIns, table = "/etc/systemd/system/lvsd.service.d", "/etc/lvsd/conf.d/guard.toml"
+	m.run("install", "-D", "-m", "644", "-t", dropIns, "/usr/share/doc/lvsd/examples/guard.conf")
+	m.run("systemctl", "daemon-reload")
+	labtest.NoError(m.t, os.WriteFile(table, []byte("[guard]\ninterfaces = \"eth0\"\n"), 0o600))
+	m.run("systemctl", "restart", "lvsd.service")
+	m.eventually("the guard is attached", func() bool {
+		out, err := m.try("lvsd", "guard", "status")
+		return err == nil && regexp.MustCompile(`eth0.*(driver|generic)`).MatchString(out)
+	})
+	m.isHealthy(newVersion)
+	labtest.NoError(m.t, os.Remove(table))
+	m.run("systemctl", "reload", "lvsd.service")
+	if out := m.run("ip", "link", "show", "dev", "eth0"); strings.Contains(out, "xdp") {
+		m.t.Errorf("the guard is left behind:\n%s", out)
+	}
+	labtest.NoError(m.t, os.RemoveAll(dropIns)) // of no package
 }
 
 // isRemoved removes the package: its files go, forwarding stays; and purges it: nothing of it is left.
