@@ -57,6 +57,68 @@ static __always_inline bool bad_source6(const struct address *a)
 	return a->word[2] == 0 && bpf_ntohl(a->word[3]) <= 1;
 }
 
+/* What the table says of a network of 24 bits. */
+static __always_inline enum net_state net_state(__u32 net)
+{
+	__u32 page = net / NETS, at = net % NETS;
+	struct nets *nets = bpf_map_lookup_elem(&nets4, &page);
+
+	return nets ? nets->state[at / 4] >> at % 4 * 2 & 3 : NET_EMPTY;
+}
+
+/* Says what a source is, in a network that is more than one thing. */
+static __always_inline enum reason judge_host(__be32 source)
+{
+	__u32 host = bpf_ntohl(source), part = host >> 5;
+	struct hosts *hosts = bpf_map_lookup_elem(&hosts4, &part);
+
+	if (hosts && hosts->allow >> (host & 31) & 1)
+		return ALLOWED;
+	if (hosts && hosts->block >> (host & 31) & 1)
+		return BLOCKED;
+	return bpf_map_lookup_elem(&vips4, &source) ? BAD_SOURCE : PASSED;
+}
+
+static __always_inline enum reason judge_source4(__be32 source)
+{
+	__u32 host = bpf_ntohl(source);
+	enum reason reason;
+
+	switch (net_state(host >> 8)) {
+	case NET_ALLOWED:
+		return ALLOWED;
+	case NET_BLOCKED:
+		return BLOCKED;
+	case NET_MIXED:
+		reason = judge_host(source);
+		if (reason != PASSED)
+			return reason;
+		break;
+	case NET_EMPTY:
+		break;
+	}
+	return bad_source4(host) ? BAD_SOURCE : PASSED;
+}
+
+static __always_inline enum reason judge_source6(const struct address *address)
+{
+	struct prefix6 source = { .bits = 128, .address = *address };
+
+	if (bpf_map_lookup_elem(&allow6, &source))
+		return ALLOWED;
+	if (bpf_map_lookup_elem(&block6, &source))
+		return BLOCKED;
+	if (bad_source6(address) || bpf_map_lookup_elem(&vips6, &source.address))
+		return BAD_SOURCE;
+	return PASSED;
+}
+
+/* Says what the source is, whatever it sends: on a list, or one that can not be. */
+static __always_inline enum reason judge_source(const struct facts *f)
+{
+	return f->is6 ? judge_source6(&f->source) : judge_source4(f->source.word[0]);
+}
+
 static __always_inline struct port *find_exactly(const struct vip *vip, __u8 protocol, __be16 port)
 {
 	struct port_key key = { .vip = vip->id, .port = port, .protocol = protocol };
@@ -364,7 +426,7 @@ static __always_inline enum reason judge(struct xdp_md *ctx, struct facts *f)
 		.facts = f,
 	};
 	__be16 type = parse_ethernet(&j.packet);
-	enum reason reason;
+	enum reason reason, standing;
 
 	if (type == bpf_htons(ETH_IPV4))
 		reason = judge_ipv4(&j);
@@ -375,60 +437,12 @@ static __always_inline enum reason judge(struct xdp_md *ctx, struct facts *f)
 	if (!j.vip)
 		return NOT_VIP;
 	f->bytes = ctx->data_end - ctx->data;
+	standing = judge_source(f);
+	if (standing != PASSED)
+		return standing;
 	if (reason != PASSED)
 		return reason;
 	return judge_transport(&j);
-}
-
-static __always_inline enum reason standing4(const struct facts *f)
-{
-	struct prefix4 source = { .bits = 32, .address = f->source.word[0] };
-
-	if (bpf_map_lookup_elem(&allow4, &source))
-		return ALLOWED;
-	if (bpf_map_lookup_elem(&block4, &source))
-		return BLOCKED;
-	if (bad_source4(bpf_ntohl(source.address)) || bpf_map_lookup_elem(&vips4, &source.address))
-		return BAD_SOURCE;
-	return PASSED;
-}
-
-static __always_inline enum reason standing6(const struct facts *f)
-{
-	struct prefix6 source = { .bits = 128, .address = f->source };
-
-	if (bpf_map_lookup_elem(&allow6, &source))
-		return ALLOWED;
-	if (bpf_map_lookup_elem(&block6, &source))
-		return BLOCKED;
-	if (bad_source6(&f->source) || bpf_map_lookup_elem(&vips6, &source.address))
-		return BAD_SOURCE;
-	return PASSED;
-}
-
-/* Tells whether what a client remembers of its standing is still so. With IPv6 a client is many sources. */
-static __always_inline bool remembers(const struct facts *f, const struct client *c, __u32 version)
-{
-	return c && !f->is6 && version && c->version == version;
-}
-
-/*
- * Says what the source is, whatever it sends: on a list, or one that can not be.
- * A client that is known has it noted down, which is one lookup in place of
- * three, two of them long if a list is.
- */
-static __always_inline __u32 judge_source(const struct facts *f, struct client *c, __u32 version, bool dry)
-{
-	__u32 standing;
-
-	if (remembers(f, c, version))
-		return c->standing;
-	standing = f->is6 ? standing6(f) : standing4(f);
-	if (c && !dry) {
-		c->standing = standing;
-		c->version = version;
-	}
-	return standing;
 }
 
 static __always_inline struct client_key client_key(const struct facts *f)
@@ -450,7 +464,7 @@ static __always_inline struct client *find_client(const struct facts *f)
 static __always_inline struct client *make_client(const struct facts *f)
 {
 	struct client_key key = client_key(f);
-	struct client fresh = {};	/* what it is, its next packet will tell */
+	struct client fresh = {};
 
 	bpf_map_update_elem(&clients, &key, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&clients, &key);
@@ -473,6 +487,13 @@ static __always_inline enum reason exceeded(const struct facts *f, const struct 
 	return PASSED;
 }
 
+/* Tells whether there is a limit for packets of this kind. Else nobody needs to know the time, which costs more than a rule. */
+static __always_inline bool limited(const struct facts *f, const struct limits *l)
+{
+	return l->source_packets.cost || l->packets.cost || (f->syn && (l->source_syns.cost || l->syns.cost)) ||
+	       (f->fragment && l->fragments.cost);
+}
+
 /*
  * Judges a packet by the limits of its scope. It takes from all buckets or from
  * none: what is dropped by one limit uses up no other. A source gets its place
@@ -485,11 +506,12 @@ static __always_inline enum reason judge_limits(const struct facts *f, const str
 	__u32 place = PLACE(f->scope);
 	struct limits *l = bpf_map_lookup_elem(&scopes, &place);
 	struct buckets *b = bpf_map_lookup_elem(&meters, &place);
-	__u64 now = now_of(s);
 	enum reason reason;
+	__u64 now;
 
-	if (!l || !b)
+	if (!l || !b || !limited(f, l))
 		return PASSED;
+	now = now_of(s);
 	reason = exceeded(f, l, b, *client, now);
 	if (reason != PASSED || dry)
 		return reason;
@@ -497,8 +519,8 @@ static __always_inline enum reason judge_limits(const struct facts *f, const str
 		*client = make_client(f);
 	if (*client) {
 		if (f->syn)
-			charge(&l->source_syns, &(*client)->syns_due, now);
-		charge(&l->source_packets, &(*client)->packets_due, now);
+			charge_source(&l->source_syns, &(*client)->syns_due, now);
+		charge_source(&l->source_packets, &(*client)->packets_due, now);
 	}
 	if (f->syn)
 		charge(&l->syns, &b->syns_due, now);
@@ -529,36 +551,48 @@ static __always_inline void count_syn(const struct facts *f)
 	struct buckets *b = bpf_map_lookup_elem(&meters, &place);
 	__u64 print, *slot;
 
-	print = mix((__u64)f->source.word[0] << 32 | f->source.word[1]);
-	print = mix(print ^ ((__u64)f->source.word[2] << 32 | f->source.word[3]));
-	print = mix(print ^ ((__u64)f->vip << 32 | (__u32)f->source_port << 16 | f->target_port));
-	print = mix(print ^ f->sequence);
+	/* Products of their own, which a processor computes at once. */
+	print = ((__u64)f->source.word[0] << 32 | f->source.word[1]) * 0x9e3779b97f4a7c15ULL;
+	print += ((__u64)f->source.word[2] << 32 | f->source.word[3]) * 0xc2b2ae3d27d4eb4fULL;
+	print += ((__u64)f->vip << 32 | (__u32)f->source_port << 16 | f->target_port) * 0x165667b19e3779f9ULL;
+	print = mix(print + f->sequence * 0x85ebca77c2b2ae63ULL);
 	place = print & (SYN_SLOTS - 1);
 	slot = bpf_map_lookup_elem(&syns, &place);
 	if (!slot || !b)
 		return;
-	__sync_fetch_and_add(&b->syns, 1);
-	if (*slot == print)
+	if (*slot == print) {
 		__sync_fetch_and_add(&b->again, 1);
-	else
-		*slot = print;
+		return;
+	}
+	*slot = print;
+	__sync_fetch_and_add(&b->first, 1);
 }
 
 /*
  * Counts for the list of talkers. Not atomically: two processors with the same
- * source may lose a packet. Of dropped sources, which may be forged, one packet
- * in 64 gets a place in the table (sample and hold: Estan and Varghese, 2002).
+ * source may lose a packet. To look for a source is the dearest part of what is
+ * dropped, so one packet in 64 is drawn and stands for all, unless limits have
+ * found the source already.
  */
 static __always_inline void count_client(const struct facts *f, struct client *client, __u32 reason)
 {
-	if (!client && (reason < BLOCKED || bpf_get_prandom_u32() % 64 == 0))
+	__u32 n = 1;
+
+	if (!client && reason >= BLOCKED) {
+		if (bpf_get_prandom_u32() % DRAWN)
+			return;
+		n = DRAWN;
+	}
+	if (!client)
+		client = find_client(f);
+	if (!client)
 		client = make_client(f);
 	if (!client)
 		return;
-	client->packets++;
-	client->bytes += f->bytes;
-	client->syns += f->syn;
-	client->dropped += reason >= BLOCKED;
+	client->packets += n;
+	client->bytes += f->bytes * n;
+	client->syns += f->syn * n;
+	client->dropped += reason >= BLOCKED ? n : 0;
 }
 
 static __always_inline void count(const struct facts *f, __u32 reason, bool dropped)
@@ -618,7 +652,7 @@ static __noinline void take_sample(struct xdp_md *ctx, __u32 reason, bool droppe
 	struct sample *s;
 	__u64 now;
 
-	if (!set || !b || !set->sample_cost)
+	if (!set || !b)
 		return;
 	now = bpf_ktime_get_ns();
 	limit.cost = set->sample_cost;
@@ -638,28 +672,24 @@ static __noinline void take_sample(struct xdp_md *ctx, __u32 reason, bool droppe
 }
 
 /*
- * Judges what is in hand by its source and by limits, and counts it. reason is
- * what the packet itself came to. Gives the reason in the end; dry: does only
+ * Judges what is in hand by limits, and counts it. reason is what its source and
+ * the packet itself came to. Gives the reason in the end; dry: does only
  * that. It is a global function: the verifier looks at it once, and not for each
  * way that leads here. Such take numbers alone on a kernel without BTF.
  */
 __noinline __u32 settle(__u32 reason, __u32 dry)
 {
-	__u32 zero = 0, version, standing;
+	__u32 zero = 0;
 	struct facts *f = bpf_map_lookup_elem(&hand, &zero);
 	struct settings *s = bpf_map_lookup_elem(&config, &zero);
-	struct client *client;
+	struct client *client = NULL;
 
 	if (!f || !s)
 		return reason;
-	/* Before the lists are looked at: who changes them counts up afterwards. */
-	version = *(volatile __u32 *)&s->version;
-	client = find_client(f);
-	standing = judge_source(f, client, version, dry);
-	if (standing != PASSED)
-		reason = standing;
-	else if (reason == PASSED)
+	if (reason == PASSED) {
+		client = find_client(f);
 		reason = judge_limits(f, s, &client, dry);
+	}
 	if (dry)
 		return reason;
 	count(f, reason, reason >= BLOCKED && s->enforce);
@@ -685,7 +715,7 @@ static __always_inline __u32 decide(struct xdp_md *ctx, bool dry)
 		return NOT_VIP << 8 | XDP_PASS;
 	reason = settle(reason, dry);
 	dropped = reason >= BLOCKED && s->enforce;
-	if (reason >= BLOCKED && !dry)
+	if (reason >= BLOCKED && !dry && s->sample_cost)
 		take_sample(ctx, reason, dropped);
 	return reason << 8 | (dropped ? XDP_DROP : XDP_PASS);
 }

@@ -12,9 +12,11 @@
 #define MAX_VIPS	1024
 #define MAX_PORTS	16384
 #define MAX_SCOPES	(MAX_VIPS + MAX_PORTS)
-#define MAX_PREFIXES	(1 << 21)
+#define MAX_PREFIXES	(1 << 21)	/* of IPv6, on a list */
+#define MAX_PARTS	(1 << 20)	/* struct hosts; twice as many while lists change */
 #define MAX_CLIENTS	(1 << 17)
 #define SYN_SLOTS	(1 << 16)
+#define DRAWN		64	/* dropped packets, of which one is counted as its source's */
 #define SAMPLE_BYTES	(1 << 18)
 #define HEAD		128
 
@@ -45,8 +47,6 @@ struct settings {
 	__u32 sample;		/* samples a second, as they were asked for */
 	__u64 sample_cost;	/* nanoseconds for a sample; 0: none are taken */
 	__u64 clock;		/* the time, if manual_clock is set */
-	__u32 version;		/* of lists and VIPs; 0: they were never changed */
-	__u32 pad;
 	__u8 allow_digest[32];	/* of the lists, kept by pkg/xdp; zero while one changes */
 	__u8 block_digest[32];
 };
@@ -105,8 +105,8 @@ struct buckets {
 	__u64 packets_due;
 	__u64 fragments_due;
 	__u64 samples_due;	/* of scope 0, which is no VIP's */
-	__u64 syns;		/* SYNs that passed */
-	__u64 again;		/* those of them that were there before */
+	__u64 first;		/* SYNs that passed */
+	__u64 again;		/* and those that were there before */
 	__u64 pad[2];
 };
 
@@ -122,13 +122,32 @@ struct client {
 	__u64 bytes;
 	__u64 syns;
 	__u64 dropped;
-	__u32 standing;		/* IPv4: what the lists say of the source: PASSED, ALLOWED, BLOCKED, BAD_SOURCE */
-	__u32 version;		/* of the lists that said so */
 };
 
-struct prefix4 {
-	__u32 bits;
-	__be32 address;
+/*
+ * The IPv4 part of both lists, as a table of all networks of 24 bits: two bits
+ * for each. A trie of a million networks is some twenty steps to memory that no
+ * cache holds; this is one, and two more for networks that are not one thing as
+ * a whole. Of these there is a bit for each host on either list, by networks of
+ * 27 bits: so an element of the map is one cache line. The network of a VIP is
+ * mixed too, because a VIP is nobody's source.
+ */
+enum net_state {
+	NET_EMPTY,
+	NET_ALLOWED,	/* whole: what the block list says does not matter */
+	NET_BLOCKED,	/* whole, and no host of it is allowed */
+	NET_MIXED,	/* struct hosts has more, if anything does */
+};
+
+#define NETS	(1 << 14)	/* of a page */
+
+struct nets {
+	__u8 state[NETS / 4];
+};
+
+struct hosts {
+	__u32 allow;
+	__u32 block;
 };
 
 struct prefix6 {
@@ -200,9 +219,9 @@ DEFINE_MAP(scopes, BPF_MAP_TYPE_ARRAY, __u32, struct limits, MAX_SCOPES, 0);
 DEFINE_MAP(meters, BPF_MAP_TYPE_ARRAY, __u32, struct buckets, MAX_SCOPES, 0);
 /* A list of its own for each processor: one for all is a lock for all. */
 DEFINE_MAP(clients, BPF_MAP_TYPE_LRU_HASH, struct client_key, struct client, MAX_CLIENTS, BPF_F_NO_COMMON_LRU);
-DEFINE_MAP(allow4, BPF_MAP_TYPE_LPM_TRIE, struct prefix4, __u8, MAX_PREFIXES, BPF_F_NO_PREALLOC);
+DEFINE_MAP(nets4, BPF_MAP_TYPE_ARRAY, __u32, struct nets, (1 << 24) / NETS, 0);
+DEFINE_MAP(hosts4, BPF_MAP_TYPE_HASH, __u32, struct hosts, 2 * MAX_PARTS, BPF_F_NO_PREALLOC);
 DEFINE_MAP(allow6, BPF_MAP_TYPE_LPM_TRIE, struct prefix6, __u8, MAX_PREFIXES, BPF_F_NO_PREALLOC);
-DEFINE_MAP(block4, BPF_MAP_TYPE_LPM_TRIE, struct prefix4, __u8, MAX_PREFIXES, BPF_F_NO_PREALLOC);
 DEFINE_MAP(block6, BPF_MAP_TYPE_LPM_TRIE, struct prefix6, __u8, MAX_PREFIXES, BPF_F_NO_PREALLOC);
 DEFINE_MAP(tallies, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct tally, MAX_VIPS, 0);
 DEFINE_MAP(hand, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct facts, 1, 0);

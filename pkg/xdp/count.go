@@ -123,7 +123,7 @@ func (g *Guard) Retransmissions() ([]lvs.GuardSYNCount, error) {
 	for k, scope := range t.ports {
 		if vip, ok := vips[scope]; ok {
 			b := meters[place(scope)]
-			all = append(all, lvs.GuardSYNCount{VIP: vip, Port: fromKey(k), SYNs: b.Syns, Again: b.Again})
+			all = append(all, lvs.GuardSYNCount{VIP: vip, Port: fromKey(k), SYNs: b.First + b.Again, Again: b.Again})
 		}
 	}
 	slices.SortFunc(all, func(a, b lvs.GuardSYNCount) int { return cmp.Or(a.VIP.Compare(b.VIP), a.Port.Compare(b.Port)) })

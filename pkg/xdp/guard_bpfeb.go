@@ -24,7 +24,7 @@ type guardBuckets struct {
 	PacketsDue   uint64
 	FragmentsDue uint64
 	SamplesDue   uint64
-	Syns         uint64
+	First        uint64
 	Again        uint64
 	Pad          [2]uint64
 }
@@ -37,8 +37,6 @@ type guardClient struct {
 	Bytes      uint64
 	Syns       uint64
 	Dropped    uint64
-	Standing   uint32
-	Version    uint32
 }
 
 type guardClientKey struct {
@@ -71,6 +69,12 @@ type guardFacts struct {
 	Target     guardAddress
 }
 
+type guardHosts struct {
+	_     structs.HostLayout
+	Allow uint32
+	Block uint32
+}
+
 type guardLimit struct {
 	_         structs.HostLayout
 	Cost      uint64
@@ -88,6 +92,11 @@ type guardLimits struct {
 	Fragments     guardLimit
 }
 
+type guardNets struct {
+	_     structs.HostLayout
+	State [4096]uint8
+}
+
 type guardPort struct {
 	_     structs.HostLayout
 	Scope uint32
@@ -99,12 +108,6 @@ type guardPortKey struct {
 	Port     uint16
 	Protocol uint8
 	Pad      uint8
-}
-
-type guardPrefix4 struct {
-	_       structs.HostLayout
-	Bits    uint32
-	Address uint32
 }
 
 type guardPrefix6 struct {
@@ -119,8 +122,6 @@ type guardSettings struct {
 	Sample      uint32
 	SampleCost  uint64
 	Clock       uint64
-	Version     uint32
-	Pad         uint32
 	AllowDigest [32]uint8
 	BlockDigest [32]uint8
 }
@@ -144,14 +145,14 @@ type guardVip struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	guardMapAllow4      = "allow4"
 	guardMapAllow6      = "allow6"
-	guardMapBlock4      = "block4"
 	guardMapBlock6      = "block6"
 	guardMapClients     = "clients"
 	guardMapConfig      = "config"
 	guardMapHand        = "hand"
+	guardMapHosts4      = "hosts4"
 	guardMapMeters      = "meters"
+	guardMapNets4       = "nets4"
 	guardMapPorts       = "ports"
 	guardMapSamples     = "samples"
 	guardMapScopes      = "scopes"
@@ -214,14 +215,14 @@ type guardProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type guardMapSpecs struct {
-	Allow4  *ebpf.MapSpec `ebpf:"allow4"`
 	Allow6  *ebpf.MapSpec `ebpf:"allow6"`
-	Block4  *ebpf.MapSpec `ebpf:"block4"`
 	Block6  *ebpf.MapSpec `ebpf:"block6"`
 	Clients *ebpf.MapSpec `ebpf:"clients"`
 	Config  *ebpf.MapSpec `ebpf:"config"`
 	Hand    *ebpf.MapSpec `ebpf:"hand"`
+	Hosts4  *ebpf.MapSpec `ebpf:"hosts4"`
 	Meters  *ebpf.MapSpec `ebpf:"meters"`
+	Nets4   *ebpf.MapSpec `ebpf:"nets4"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Samples *ebpf.MapSpec `ebpf:"samples"`
 	Scopes  *ebpf.MapSpec `ebpf:"scopes"`
@@ -258,14 +259,14 @@ func (o *guardObjects) Close() error {
 //
 // It can be passed to loadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type guardMaps struct {
-	Allow4  *ebpf.Map `ebpf:"allow4"`
 	Allow6  *ebpf.Map `ebpf:"allow6"`
-	Block4  *ebpf.Map `ebpf:"block4"`
 	Block6  *ebpf.Map `ebpf:"block6"`
 	Clients *ebpf.Map `ebpf:"clients"`
 	Config  *ebpf.Map `ebpf:"config"`
 	Hand    *ebpf.Map `ebpf:"hand"`
+	Hosts4  *ebpf.Map `ebpf:"hosts4"`
 	Meters  *ebpf.Map `ebpf:"meters"`
+	Nets4   *ebpf.Map `ebpf:"nets4"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Samples *ebpf.Map `ebpf:"samples"`
 	Scopes  *ebpf.Map `ebpf:"scopes"`
@@ -277,14 +278,14 @@ type guardMaps struct {
 
 func (m *guardMaps) Close() error {
 	return _GuardClose(
-		m.Allow4,
 		m.Allow6,
-		m.Block4,
 		m.Block6,
 		m.Clients,
 		m.Config,
 		m.Hand,
+		m.Hosts4,
 		m.Meters,
+		m.Nets4,
 		m.Ports,
 		m.Samples,
 		m.Scopes,

@@ -192,7 +192,7 @@ func TestNothingLeaks(t *testing.T) {
 		t.Error("expected 104 links and 8 programs")
 	}
 	var left things
-	for range 200 { // the kernel frees them a little later
+	for range 1500 { // the kernel frees them a little later
 		if left = made.left(t); len(left) == 0 {
 			return
 		}

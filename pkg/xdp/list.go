@@ -34,12 +34,12 @@ func digestOf(s *guardSettings, l lvs.GuardList) *[32]uint8 {
 	return &s.BlockDigest
 }
 
-// tries are a list's maps.
-func (g *Guard) tries(l lvs.GuardList) (v4, v6 *ebpf.Map) {
+// trie is a list's map of IPv6 networks.
+func (g *Guard) trie(l lvs.GuardList) *ebpf.Map {
 	if l == lvs.AllowList {
-		return g.objects.Allow4, g.objects.Allow6
+		return g.objects.Allow6
 	}
-	return g.objects.Block4, g.objects.Block6
+	return g.objects.Block6
 }
 
 // known is a list that the kernel is known to hold, if it keeps this digest.
@@ -63,20 +63,22 @@ func (g *Guard) list(l lvs.GuardList, want lvs.PrefixSet) (lvs.PrefixSet, error)
 		g.lists[l] = &known{want, d}
 		return want, nil
 	}
+	g.lists[l] = nil
 	return g.readList(l)
 }
 
+// readList gives the fewest networks of IPv4 that say the same as those that were
+// written.
 func (g *Guard) readList(l lvs.GuardList) (lvs.PrefixSet, error) {
 	var set lvs.PrefixSetBuilder
-	v4, v6 := g.tries(l)
-	all4, err := dump[guardPrefix4, uint8](v4)
+	covered, err := g.readCover(l)
 	if err != nil {
 		return lvs.PrefixSet{}, fmt.Errorf("read the %s: %w", l, err)
 	}
-	for p := range all4 {
-		set.Add(netip.PrefixFrom(fromWord(p.Address), int(p.Bits)))
+	for p := range covered.prefixes() {
+		set.Add(p)
 	}
-	all6, err := dump[guardPrefix6, uint8](v6)
+	all6, err := dump[guardPrefix6, uint8](g.trie(l))
 	if err != nil {
 		return lvs.PrefixSet{}, fmt.Errorf("read the %s: %w", l, err)
 	}
@@ -90,18 +92,27 @@ func (g *Guard) readList(l lvs.GuardList) (lvs.PrefixSet, error) {
 // new comes before what is over goes. While that is under way the digest is
 // zero: whoever dies in between leaves a list that the next one reads.
 func (g *Guard) setList(l lvs.GuardList, want lvs.PrefixSet) error {
-	if err := fits(l, want); err != nil {
+	other, err := g.list(1-l, lvs.PrefixSet{})
+	if err != nil {
+		return err
+	}
+	if err := fits(l, want, other); err != nil {
 		return err
 	}
 	have, err := g.list(l, want)
 	if err != nil {
 		return err
 	}
+	if g.lists[l] == nil { // it may be that nobody has written it to its end
+		if err := g.sweep(); err != nil {
+			return err
+		}
+	}
 	g.lists[l] = nil
 	if err := g.keepDigest(l, [32]byte{}); err != nil {
 		return err
 	}
-	if err := g.changeList(l, have, want); err != nil {
+	if err := g.changeList(l, have, want, other); err != nil {
 		return errors.Join(err, g.keepDigest(l, [32]byte{}))
 	}
 	k := known{want, digest(want)}
@@ -113,33 +124,40 @@ func (g *Guard) setList(l lvs.GuardList, want lvs.PrefixSet) error {
 }
 
 // fits refuses what the maps cannot hold.
-func fits(l lvs.GuardList, want lvs.PrefixSet) error {
-	n := map[lvs.Family]int{}
-	for p := range want.All() {
-		n[lvs.FamilyOf(p.Addr())]++
+func fits(l lvs.GuardList, want, other lvs.PrefixSet) error {
+	if n := len(toPrefixes6(want)); n > MaxPrefixes {
+		return fmt.Errorf("%d prefixes of IPv6: the %s takes at most %d", n, l, MaxPrefixes)
 	}
-	for _, family := range []lvs.Family{lvs.IPv4, lvs.IPv6} {
-		if n[family] > MaxPrefixes {
-			return fmt.Errorf("%d prefixes of %s: the %s takes at most %d", n[family], family, l, MaxPrefixes)
-		}
+	if n := listsOf(l, want, other).parts(); n > MaxParts {
+		return fmt.Errorf("the IPv4 networks of both lists that are smaller than 24 bits are in %d networks of 27 bits: at most %d fit", n, MaxParts)
 	}
 	return nil
 }
 
-// keepDigest has the kernel keep a list's digest, after the list has changed.
-func (g *Guard) keepDigest(l lvs.GuardList, d [32]byte) error {
-	return g.renew(func(s *guardSettings) { *digestOf(s, l) = d })
+// listsOf are the lists, of which one is l.
+func listsOf(l lvs.GuardList, prefixes, other lvs.PrefixSet) (all lists) {
+	all[l], all[1-l] = coverOf(prefixes), coverOf(other)
+	return all
 }
 
-func (g *Guard) changeList(l lvs.GuardList, have, want lvs.PrefixSet) error {
-	v4, v6 := g.tries(l)
-	add4, add6 := toPrefixes(want.Minus(have))
-	remove4, remove6 := toPrefixes(have.Minus(want))
-	add := func() error {
-		return errors.Join(putAll(v4, add4, make([]uint8, len(add4))), putAll(v6, add6, make([]uint8, len(add6))))
+// keepDigest has the kernel keep a list's digest, after the list has changed.
+func (g *Guard) keepDigest(l lvs.GuardList, d [32]byte) error {
+	s, err := g.read()
+	if err != nil {
+		return err
 	}
-	remove := func() error { return errors.Join(deleteAll(v4, remove4), deleteAll(v6, remove6)) }
-	if have.Len()+len(add4)+len(add6) > MaxPrefixes {
+	*digestOf(&s, l) = d
+	return g.write(s)
+}
+
+func (g *Guard) changeList(l lvs.GuardList, have, want, other lvs.PrefixSet) error {
+	if err := g.setNets(listsOf(l, have, other), listsOf(l, want, other)); err != nil {
+		return err
+	}
+	fresh, gone := toPrefixes6(want.Minus(have)), toPrefixes6(have.Minus(want))
+	add := func() error { return putAll(g.trie(l), fresh, make([]uint8, len(fresh))) }
+	remove := func() error { return deleteAll(g.trie(l), gone) }
+	if len(toPrefixes6(have))+len(fresh) > MaxPrefixes {
 		add, remove = remove, add // there may not be room for both
 	}
 	if err := add(); err != nil {
@@ -148,13 +166,12 @@ func (g *Guard) changeList(l lvs.GuardList, have, want lvs.PrefixSet) error {
 	return remove()
 }
 
-func toPrefixes(s lvs.PrefixSet) (v4 []guardPrefix4, v6 []guardPrefix6) {
+func toPrefixes6(s lvs.PrefixSet) []guardPrefix6 {
+	var all []guardPrefix6
 	for p := range s.All() {
-		if p.Addr().Is4() {
-			v4 = append(v4, guardPrefix4{Bits: uint32(p.Bits()), Address: toWord(p.Addr())})
-			continue
+		if p.Addr().Is6() {
+			all = append(all, guardPrefix6{Bits: uint32(p.Bits()), Address: toAddress(p.Addr())})
 		}
-		v6 = append(v6, guardPrefix6{Bits: uint32(p.Bits()), Address: toAddress(p.Addr())})
 	}
-	return v4, v6
+	return all
 }

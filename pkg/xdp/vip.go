@@ -266,6 +266,9 @@ func (g *Guard) forget(vip uint32, ports map[lvs.GuardPort]uint32) error {
 func (g *Guard) putVIP(addr netip.Addr, vip guardVip) error {
 	var err error
 	if addr.Is4() {
+		if err := g.mark(addr); err != nil {
+			return err
+		}
 		err = g.objects.Vips4.Put(toWord(addr), &vip)
 	} else {
 		key := toAddress(addr)
@@ -274,7 +277,7 @@ func (g *Guard) putVIP(addr netip.Addr, vip guardVip) error {
 	if err != nil {
 		return fmt.Errorf("write the VIP: %w", err)
 	}
-	return g.renew(func(*guardSettings) {})
+	return nil
 }
 
 // deleteVIP lets a VIP's packets pass. One that is not there is no error.
@@ -293,9 +296,6 @@ func (g *Guard) deleteVIP(addr netip.Addr) error {
 		err = deleteAll(g.objects.Vips6, []guardAddress{toAddress(addr)})
 	}
 	if err != nil {
-		return err
-	}
-	if err := g.renew(func(*guardSettings) {}); err != nil {
 		return err
 	}
 	return g.deletePorts(vip.Id, t.portsOf(vip.Id), nil)

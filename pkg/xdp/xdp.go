@@ -30,7 +30,8 @@ const Root = "/sys/fs/bpf"
 const (
 	MaxVIPs     = 1024 - 1 // number 0 is nobody's
 	MaxPorts    = 16384    // of all VIPs together
-	MaxPrefixes = 1 << 21  // of each list and address family
+	MaxPrefixes = 1 << 21  // of IPv6, on each list
+	MaxParts    = 1 << 20  // of IPv4, networks of 27 bits with hosts that are not listed as a network of 24
 )
 
 // Below a guard's directory: the maps of each layout, and the links.
@@ -254,18 +255,6 @@ func (g *Guard) write(s guardSettings) error {
 		return fmt.Errorf("write the settings: %w", err)
 	}
 	return nil
-}
-
-// renew has the program look up again what it noted down of its clients: lists
-// or VIPs have changed. It can change the settings besides.
-func (g *Guard) renew(change func(*guardSettings)) error {
-	s, err := g.read()
-	if err != nil {
-		return err
-	}
-	change(&s)
-	s.Version = max(1, s.Version+1)
-	return g.write(s)
 }
 
 func (g *Guard) settings() (lvs.GuardSettings, error) {
