@@ -3,8 +3,10 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // batchSize is how many entries of a map go through one system call.
@@ -50,29 +52,46 @@ func dumpEach[K comparable, V any](m *ebpf.Map, all map[K]V) error {
 	return entries.Err()
 }
 
-// putAll writes entries; where the kernel has no batches of this kind of map, one by one.
+// putAll writes entries; where the kernel has no batches of this kind of map, one
+// by one.
 func putAll[K, V any](m *ebpf.Map, keys []K, values []V) error {
+	idle := 0
 	for len(keys) > 0 {
 		n := min(len(keys), batchSize)
-		_, err := m.BatchUpdate(keys[:n], values[:n], nil)
+		done, err := m.BatchUpdate(keys[:n], values[:n], nil)
 		if errors.Is(err, ebpf.ErrNotSupported) {
-			err = putEach(m, keys[:n], values[:n])
+			done, err = putEach(m, keys[:n], values[:n])
 		}
-		if err != nil {
+		keys, values, idle = keys[done:], values[done:], idle+1
+		if done > 0 {
+			idle = 0
+		}
+		switch {
+		case errors.Is(err, unix.ENOMEM) && idle < refills:
+			time.Sleep(refill)
+		case err != nil:
 			return fmt.Errorf("write map %s: %w", m, err)
 		}
-		keys, values = keys[n:], values[n:]
 	}
 	return nil
 }
 
-func putEach[K, V any](m *ebpf.Map, keys []K, values []V) error {
+// Since Linux 6.1 a map that grows takes its memory from a small store, which the
+// kernel fills in an interrupt: at once, but for User-Mode Linux, where that is the
+// timer's. Who writes fast finds it empty for a moment.
+const (
+	refill  = time.Millisecond
+	refills = 1000 // until no memory means that there is none
+)
+
+// putEach tells how many entries it wrote.
+func putEach[K, V any](m *ebpf.Map, keys []K, values []V) (done int, err error) {
 	for i := range keys {
 		if err := m.Put(&keys[i], &values[i]); err != nil {
-			return err
+			return i, err
 		}
 	}
-	return nil
+	return len(keys), nil
 }
 
 // deleteAll deletes entries; those that are not there are no error.
