@@ -301,6 +301,70 @@ func TestShrinkingWaitsForGrowth(t *testing.T) {
 	})
 }
 
+// Nor does the old one go in a round in which the new one only waits to be tried
+// again.
+func TestShrinkingWaitsThroughTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.ok()
+		m.table.Fail = func(c lvs.Change) error {
+			if c.Server != nil && c.Verb == lvs.Add {
+				return unix.ENOMEM
+			}
+			return nil
+		}
+		m.want = everything(server("10.0.0.3:80", 1))
+		m.round()
+		if r := m.round(); len(r.Deferred) != 2 {
+			t.Errorf("%d deferred, want both: %q", len(r.Deferred), texts(r))
+		}
+		if got := m.table.String(); !strings.Contains(got, "10.0.0.2:80 nat weight 1") {
+			t.Errorf("the old server is gone:\n%s", got)
+		}
+	})
+}
+
+// An operation that failed and now waits for another one is tried when that one is:
+// rounds do not follow each other without a pause meanwhile.
+func TestNoRoundsWithoutPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.ok()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var reads, deletes int
+		m.table.FailRead = func() error {
+			if reads++; reads > 100 {
+				cancel()
+			}
+			return nil
+		}
+		m.table.Fail = func(c lvs.Change) error {
+			switch {
+			case c.Server == nil:
+				return nil
+			case c.Verb == lvs.Add:
+				return unix.ENOMEM
+			}
+			if deletes++; deletes == 1 {
+				return unix.ENOBUFS
+			}
+			return nil
+		}
+		m.want = everything()
+		m.round() // the deletion fails
+		m.want = everything(server("10.0.0.3:80", 1))
+		go m.Run(ctx, nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if reads > 100 {
+			t.Errorf("the table was read %d times in less than a minute", reads)
+		}
+	})
+}
+
 // What cannot be read is left alone in that round, and the rest goes on.
 func TestUnreadableTable(t *testing.T) {
 	m := newMachine(t)
