@@ -251,6 +251,25 @@ func TestOwnershipSurvivesRestart(t *testing.T) {
 	}
 }
 
+// The kernel takes an IPv6 address once on an interface, whatever its prefix length
+// is: another length does not leave the host without the VIP.
+func TestOtherPrefixLength(t *testing.T) {
+	m := newMachine(t)
+	for _, prefix := range []string{"2001:db8::1/64", "2001:db8::1/128", "192.0.2.1/24", "192.0.2.1/32"} {
+		key := lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix(prefix)}
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.want.Addresses = map[lvs.AddressKey]lvs.Address{key: {AddressKey: key}}
+		m.ok()
+		have, err := m.devices.Addresses()
+		if _, there := have[key]; !there || len(have) != 1 || err != nil {
+			t.Errorf("%s: got %v, %v", prefix, have, err)
+		}
+		if got := texts(m.ok()); got != nil {
+			t.Errorf("%s: left to do: %q", prefix, got)
+		}
+	}
+}
+
 func TestUnmanaged(t *testing.T) {
 	m := newMachine(t)
 	foreign := lvs.Service{Key: web, Settings: lvs.Settings{Scheduler: "rr", Netmask: 32}}
