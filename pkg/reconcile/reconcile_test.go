@@ -270,6 +270,27 @@ func TestOtherPrefixLength(t *testing.T) {
 	}
 }
 
+// A daemon that somebody stopped while lvsd did not run, and that no file asks for
+// any more, is nobody's: one that somebody starts later is theirs.
+func TestStoppedDaemonIsForgotten(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.want.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth0", ID: 51}}
+	m.ok()
+	if err := m.table.StopDaemon(lvs.SyncMaster); err != nil {
+		t.Fatal(err)
+	}
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.restart()
+	m.ok()
+	if err := m.table.StartDaemon(lvs.SyncDaemon{Role: lvs.SyncMaster, Interface: "eth0", ID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(m.ok()); got != nil {
+		t.Errorf("lvsd does %q to a daemon of somebody else's", got)
+	}
+}
+
 func TestUnmanaged(t *testing.T) {
 	m := newMachine(t)
 	foreign := lvs.Service{Key: web, Settings: lvs.Settings{Scheduler: "rr", Netmask: 32}}
