@@ -266,3 +266,18 @@ func drain(kicks <-chan struct{}) {
 		}
 	}
 }
+
+// An interface may have alternative names, by which the kernel finds it too. Its
+// addresses are listed by the name alone, so that one added by another name would
+// never be seen.
+func TestNetdevAlternativeName(t *testing.T) {
+	d := devices(t)
+	run(t, "ip link property add dev veth0 altname enp0s0")
+	err := d.Add(address("enp0s0", "192.0.2.9/24"))
+	if !errors.Is(err, unix.ENODEV) || !strings.Contains(err.Error(), "veth0") {
+		t.Errorf("got %v, want an error that names veth0", err)
+	}
+	if got := run(t, "ip -4 address show dev veth0"); strings.Contains(got, "192.0.2.9") {
+		t.Errorf("the address was added:\n%s", got)
+	}
+}

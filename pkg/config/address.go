@@ -78,6 +78,8 @@ func faultOf(a netip.Addr) string {
 		return "has a zone, which IPVS cannot keep"
 	case a.Is4In6():
 		return "is an IPv4 address in IPv6 clothes"
+	case isCompatible(a):
+		return "is an IPv4-compatible IPv6 address, of which RFC 4291 (section 2.5.5.1) says that there are none any more"
 	case a.IsUnspecified():
 		return "is the unspecified address"
 	case a.IsMulticast():
@@ -86,6 +88,13 @@ func faultOf(a netip.Addr) string {
 		return "is the broadcast address"
 	}
 	return ""
+}
+
+// isCompatible tells whether an address is of ::/96 but for :: and ::1. iptables
+// writes it in another way than netip.
+func isCompatible(a netip.Addr) bool {
+	compatible := netip.PrefixFrom(netip.IPv6Unspecified(), 96)
+	return compatible.Contains(a) && !a.IsUnspecified() && !a.IsLoopback()
 }
 
 // hostName tells whether a text can be a host name: the last label of one is

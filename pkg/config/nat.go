@@ -15,8 +15,12 @@ func (c *checker) masquerade(raw *rawNAT) []netip.Prefix {
 			continue
 		}
 		p, err := netip.ParsePrefix(t.value)
-		if err != nil || p.Addr().Is4In6() {
+		if err != nil || p.Addr().Is4In6() || isCompatible(p.Addr()) {
 			c.add(t.pos, `"NETWORK/PREFIX", such as "192.168.0.0/24"`, "%q is not a network", t.value)
+			continue
+		}
+		if p.Bits() == 0 {
+			c.add(t.pos, "a prefix length of 1 or more", "%s is everything: nothing would be outside", p)
 			continue
 		}
 		if p != p.Masked() {

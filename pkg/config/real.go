@@ -89,6 +89,9 @@ func (c *checker) reach(s *service, pos Position, r *Real) {
 			"%s cannot be reached by %s from the %s service %s", r.Address, r.Forwarding, s.family, s.keys[0])
 		return
 	}
+	if r.Address.Is6() && r.Address.IsLinkLocalUnicast() {
+		c.add(pos, "another address of the server", "%s is of one link, and the kernel takes it for no real server", r.Address)
+	}
 	if r.Forwarding == lvs.NAT && r.Address.IsLoopback() {
 		c.add(pos, `forwarding = "dr" for a server on the director itself`,
 			"%s cannot be reached by nat: the kernel drops what is rewritten to a loopback address", r.Address)

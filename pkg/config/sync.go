@@ -89,9 +89,9 @@ func (c *checker) sync(raw *rawSync, instances []VRRP) *Sync {
 		Mode:       SyncFollow,
 		Daemon:     c.syncDaemon(raw),
 		Threshold:  raw.Threshold.in(&c.problems, "threshold", 1, math.MaxInt32-1, 3),
-		Refresh:    raw.Refresh.in(&c.problems, "refresh", 0, time.Hour, 0),
+		Refresh:    raw.Refresh.seconds(&c.problems, "refresh", 0, time.Hour),
 		Retries:    raw.Retries.in(&c.problems, "retries", 0, 3, 0),
-		Ports:      raw.Ports.in(&c.problems, "ports", 1, 16, 1),
+		Ports:      c.syncPorts(raw),
 		Persist:    raw.Persist.value,
 		Queue:      raw.Queue.in(&c.problems, "queue", 0, math.MaxInt32, 0),
 		Sloppy:     raw.Sloppy.or(true),
@@ -170,12 +170,26 @@ func (c *checker) syncDaemon(raw *rawSync) lvs.SyncDaemon {
 		return d
 	}
 	group, err := netip.ParseAddr(raw.Group.value)
-	if err != nil || !group.IsMulticast() || group.Zone() != "" {
+	if err != nil || !group.IsMulticast() || group.Zone() != "" || group.Is4In6() {
 		c.add(raw.Group.pos, "a multicast address", "%q is none", raw.Group.value)
 		return d
 	}
 	d.Group = group
 	return d
+}
+
+// syncPorts reads how many ports the daemons have, from port on: a power of two
+// (proc_do_sync_ports, net/netfilter/ipvs/ip_vs_ctl.c).
+func (c *checker) syncPorts(raw *rawSync) int64 {
+	n := raw.Ports.in(&c.problems, "ports", 1, 16, 1)
+	if n&(n-1) != 0 {
+		c.add(raw.Ports.pos, "1, 2, 4, 8 or 16", "ports %d is no power of two", n)
+	}
+	first := raw.Port.in(&c.problems, "port", 1, math.MaxUint16, int64(lvs.SyncPort))
+	if last := first + n - 1; last > math.MaxUint16 {
+		c.add(raw.Ports.pos, fmt.Sprintf("a port of at most %d", math.MaxUint16+1-n), "the last of %d ports from %d on would be %d", n, first, last)
+	}
+	return n
 }
 
 // mixed refuses what the kernel cannot send: a real server of another family

@@ -146,7 +146,7 @@ func (d *Director) reloadOnChange(ctx context.Context, w *watch) error {
 		case <-ctx.Done():
 			return nil
 		case event := <-w.events():
-			if w.concerns(event.Name) {
+			if w.changed(event.Name) {
 				quiet.Reset(settleTime)
 			}
 		case err := <-w.errors():

@@ -204,6 +204,59 @@ func TestWatchFragmentsComeAgain(t *testing.T) {
 	}
 }
 
+// A file may be a link, and what changes may be the link, what it leads over, as
+// Kubernetes has it with its ConfigMaps, or the file at its end.
+func TestWatchLinks(t *testing.T) {
+	link := func(dir, target, name string) {
+		must(t, os.Symlink(target, filepath.Join(dir, "new")))
+		must(t, os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, name)))
+	}
+	for _, test := range []struct {
+		name         string
+		lay, replace func(dir, elsewhere string)
+	}{
+		{"the folder that the link leads over", func(dir, _ string) {
+			link(dir, "..v1", "..data")
+			link(dir, "..data/director.toml", "director.toml")
+		}, func(dir, _ string) {
+			link(dir, "..v2", "..data")
+		}},
+		{"the folder of the fragments", func(dir, _ string) {
+			link(dir, "..v1", "..data")
+			link(dir, "..data", "conf.d")
+			must(t, os.Rename(filepath.Join(dir, "..v1/director.toml"), filepath.Join(dir, "director.toml")))
+			must(t, os.Rename(filepath.Join(dir, "..v2/director.toml"), filepath.Join(dir, "..v2/more.toml")))
+			must(t, os.WriteFile(filepath.Join(dir, "..v2/more.toml"), []byte("[virtual.web.real]\nrs2 = \"10.0.0.2\"\n"), 0o600))
+		}, func(dir, _ string) {
+			link(dir, "..v2", "..data")
+		}},
+		{"the file elsewhere", func(dir, elsewhere string) {
+			must(t, os.Rename(filepath.Join(dir, "..v1/director.toml"), filepath.Join(elsewhere, "lb.toml")))
+			link(dir, filepath.Join(elsewhere, "lb.toml"), "director.toml")
+		}, func(dir, elsewhere string) {
+			must(t, os.Rename(filepath.Join(dir, "..v2/director.toml"), filepath.Join(elsewhere, "lb.toml")))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var replace func()
+			r := start(t, web(watched, "rs1"), func(dir string) {
+				text, err := os.ReadFile(filepath.Join(dir, "director.toml"))
+				must(t, err)
+				more := strings.Replace(string(text), "10.0.0.1", "10.0.0.2", 1)
+				for folder, text := range map[string]string{"..v1": string(text), "..v2": more} {
+					must(t, os.Mkdir(filepath.Join(dir, folder), 0o755))
+					must(t, os.WriteFile(filepath.Join(dir, folder, "director.toml"), []byte(text), 0o600))
+				}
+				elsewhere := t.TempDir()
+				test.lay(dir, elsewhere)
+				replace = func() { test.replace(dir, elsewhere) }
+			})
+			replace()
+			eventually(t, "the change is read", func() bool { return strings.Contains(r.table.String(), "10.0.0.2:80") })
+		})
+	}
+}
+
 // Without watch a changed file waits to be asked for; SIGHUP is one way to ask.
 func TestNoWatch(t *testing.T) {
 	r := start(t, web("", "rs1"))

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type watch struct {
 	path    string // of the configuration, absolute
 	log     *slog.Logger
 	watcher *fsnotify.Watcher // nil where there is none
+	ends    []string          // where the links of its files led when they were last followed
 }
 
 // newWatch begins to watch. It is to be called before the files are read, so
@@ -47,17 +49,45 @@ func (w *watch) close() {
 	}
 }
 
-// follow watches the folders of the configuration's files; one that does not
-// exist yet is found when the one above it changes.
+// follow watches the folders of the configuration's files, and of those that they
+// are links to; one that does not exist yet is found when the one above it changes.
 func (w *watch) follow() {
 	if w.watcher == nil {
 		return
 	}
-	for _, folder := range []string{filepath.Dir(w.path), config.Fragments(w.path)} {
+	w.ends = w.links()
+	folders := []string{filepath.Dir(w.path), config.Fragments(w.path)}
+	for _, end := range w.ends {
+		folders = append(folders, filepath.Dir(end))
+	}
+	for _, old := range w.watcher.WatchList() {
+		if !slices.Contains(folders, old) {
+			_ = w.watcher.Remove(old) // it is gone already
+		}
+	}
+	for _, folder := range folders {
 		if err := w.watcher.Add(folder); err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.log.Warn("configuration not watched", "folder", folder, "err", err)
 		}
 	}
+}
+
+// links are the files of the configuration, and the folder of its fragments, where
+// all links on the way to them lead.
+func (w *watch) links() []string {
+	fragments := config.Fragments(w.path)
+	paths := []string{w.path, fragments}
+	entries, _ := os.ReadDir(fragments) // reading the configuration tells why not
+	for _, e := range entries {
+		paths = append(paths, filepath.Join(fragments, e.Name()))
+	}
+	var ends []string
+	for _, path := range paths {
+		if end, err := filepath.EvalSymlinks(path); err == nil && w.concerns(path) {
+			ends = append(ends, end)
+		}
+	}
+	return ends
 }
 
 func (w *watch) events() <-chan fsnotify.Event {
@@ -72,6 +102,13 @@ func (w *watch) errors() <-chan error {
 		return nil
 	}
 	return w.watcher.Errors
+}
+
+// changed tells whether an event at a path may have changed the configuration: at
+// one of its files, at the end of a link, or at a link on the way, which is seen by
+// where it leads now.
+func (w *watch) changed(path string) bool {
+	return w.concerns(path) || slices.Contains(w.ends, path) || !slices.Equal(w.ends, w.links())
 }
 
 // concerns tells whether a path is one of the configuration's files, or the

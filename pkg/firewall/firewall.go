@@ -92,10 +92,11 @@ func (f *Firewall) rulesOf(t Table) (map[lvs.Rule]int, error) {
 	return parseListing(t, listing)
 }
 
-// Add puts the rule at the end of its chain, which it makes if it is missing. A
-// jump goes to the beginning of its built-in chain, as other programs that keep
-// chains of their own do it: behind somebody's ACCEPT or MASQUERADE it would never
-// be reached. Adding a rule twice makes it stand there twice.
+// Add puts the rule at the end of its chain. It makes that one, and the one that the
+// rule leads to, if they are lvsd's own and missing. A jump goes to the beginning of
+// its built-in chain, as other programs that keep chains of their own do it: behind
+// somebody's ACCEPT or MASQUERADE it would never be reached. Adding a rule twice
+// makes it stand there twice.
 func (f *Firewall) Add(r lvs.Rule) error {
 	args, err := check(r)
 	if err != nil {

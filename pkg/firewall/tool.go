@@ -81,20 +81,27 @@ func (t *tool) list(table string) (string, error) {
 	return string(out), nil
 }
 
-// add tries without looking first: nearly always the chain is there, and a
-// command is dear. If then it is not the chain that is missing but a kernel
-// module, the chain made in vain goes again.
+// add tries without looking first: nearly always the chains are there, and a
+// command is dear. If then it is not a chain that is missing but a kernel
+// module, the chains made in vain go again.
 func (t *tool) add(r lvs.Rule, args []string) error {
 	err := t.put(r, args)
 	if !notExist(err) {
 		return err
 	}
-	chain := chainOf(r, args)
-	if t.NewChain(r.Table, chain) != nil {
+	var made []string
+	for _, chain := range []string{r.Chain, target(args)} {
+		if own(chain) && t.NewChain(r.Table, chain) == nil {
+			made = append(made, chain)
+		}
+	}
+	if len(made) == 0 {
 		return err
 	}
 	if err := t.put(r, args); err != nil {
-		_ = t.DeleteChain(r.Table, chain) // the first error says more
+		for _, chain := range made {
+			_ = t.DeleteChain(r.Table, chain) // the first error says more
+		}
 		return err
 	}
 	return nil

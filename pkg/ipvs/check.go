@@ -56,13 +56,19 @@ func checkSettings(f lvs.Family, s lvs.Settings) error {
 	case int(s.Netmask) > f.Bits():
 		return fmt.Errorf("netmask /%d of %s: %w", s.Netmask, f, unix.EINVAL)
 	}
-	return checkSeconds(s.Persistence)
+	return checkSeconds(s.Persistence, maxPersistence)
 }
 
-// checkSeconds refuses a time-out that the kernel would round or cut. Its
-// timers count up to 1000 ticks a second in 31 bits.
-func checkSeconds(d time.Duration) error {
-	const limit = math.MaxInt32 / 1000 * time.Second
+// The longest times of which the kernel keeps the ticks, up to 1000 a second: a
+// persistence in 32 bits, a time-out of connections in 31 (ip_vs_add_service and
+// ip_vs_set_timeout, net/netfilter/ipvs/ip_vs_ctl.c).
+const (
+	maxPersistence = math.MaxUint32 / 1000 * time.Second
+	maxTimeout     = math.MaxInt32 / 1000 * time.Second
+)
+
+// checkSeconds refuses a time-out that the kernel would round or cut.
+func checkSeconds(d, limit time.Duration) error {
 	if d < 0 || d > limit || d%time.Second != 0 {
 		return fmt.Errorf("time-out %s: %w", d, unix.EINVAL)
 	}

@@ -125,7 +125,7 @@ func (t *Table) Timeouts() (lvs.Timeouts, error) {
 // whole seconds.
 func (t *Table) SetTimeouts(want lvs.Timeouts) error {
 	for _, d := range []time.Duration{want.TCP, want.TCPFin, want.UDP} {
-		if err := checkSeconds(d); err != nil {
+		if err := checkSeconds(d, maxTimeout); err != nil {
 			return fmt.Errorf("set ipvs time-outs: %w", err)
 		}
 	}

@@ -2,6 +2,7 @@ package lvs
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 )
@@ -75,7 +76,21 @@ func (d SyncDaemon) Target() netip.AddrPort {
 // Same tells whether the daemon that the kernel has is the one that is wanted.
 func (d SyncDaemon) Same(have SyncDaemon) bool {
 	return d.Role == have.Role && d.Interface == have.Interface && d.ID == have.ID && d.Target() == have.Target() &&
-		(d.MaxLen == 0 || d.MaxLen == have.MaxLen) && (d.TTL == have.TTL || d.TTL == 0 && have.TTL <= 1)
+		(d.MaxLen == 0 || d.maxLen() == have.MaxLen) && (d.TTL == have.TTL || d.TTL == 0 && have.TTL <= 1)
+}
+
+// maxLen is what the kernel makes of MaxLen: a backup takes messages of 1024 bytes
+// in any case, and none is longer than fits into UDP (start_sync_thread,
+// net/netfilter/ipvs/ip_vs_sync.c).
+func (d SyncDaemon) maxLen() uint16 {
+	least, headers := uint16(1), uint16(20+8)
+	if d.Role == SyncBackup {
+		least = 1024
+	}
+	if d.Target().Addr().Is6() {
+		headers = 40 + 8
+	}
+	return min(max(d.MaxLen, least), math.MaxUint16-headers)
 }
 
 func (d SyncDaemon) String() string {

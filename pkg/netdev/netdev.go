@@ -56,11 +56,16 @@ func (d *Devices) Interfaces() ([]Interface, error) {
 	return all, nil
 }
 
-// link finds an interface; a missing one is unix.ENODEV.
+// link finds an interface; a missing one is unix.ENODEV. So is one that has the name
+// only as an alternative, by which the kernel finds it: all that is listed has the
+// interface's own name.
 func (d *Devices) link(name string) (netlink.Link, error) {
 	l, err := d.handle.LinkByName(name)
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
+	switch {
+	case errors.As(err, &netlink.LinkNotFoundError{}):
 		return nil, unix.ENODEV
+	case err == nil && l.Attrs().Name != name:
+		return nil, fmt.Errorf("%s is another name of %s, which is expected: %w", name, l.Attrs().Name, unix.ENODEV)
 	}
 	return l, err
 }

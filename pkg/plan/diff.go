@@ -210,21 +210,33 @@ func detours(want, have map[lvs.Detour]bool) (add, remove []Op) {
 }
 
 // addresses leaves an address that is there as it is: its label cannot be
-// changed without taking it away for a moment, and traffic with it.
+// changed without taking it away for a moment, and traffic with it. The prefix
+// length of an IPv6 address is changed just so: the kernel takes the address once.
 func addresses(want lvs.State, have map[lvs.AddressKey]lvs.Address, owned map[lvs.AddressKey]bool) (add, remove []Op) {
-	for _, key := range slices.SortedFunc(maps.Keys(want.Addresses), lvs.AddressKey.Compare) {
-		if _, ok := have[key]; !ok {
-			add = append(add, Address{lvs.Add, want.Addresses[key]})
-		}
-	}
 	absent := map[lvs.AddressKey]bool{}
 	for key := range want.Absent {
 		absent[host(key)] = true
 	}
+	old := map[lvs.AddressKey]Op{} // deletions of IPv6 addresses, by host
 	for _, key := range slices.SortedFunc(maps.Keys(have), lvs.AddressKey.Compare) {
-		if _, ok := want.Addresses[key]; !ok && (owned[key] || absent[host(key)]) {
-			remove = append(remove, Address{lvs.Delete, have[key]})
+		if _, ok := want.Addresses[key]; ok || !owned[key] && !absent[host(key)] {
+			continue
 		}
+		op := Address{lvs.Delete, have[key]}
+		if key.Prefix.Addr().Is6() {
+			old[host(key)] = op
+		}
+		remove = append(remove, op)
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(want.Addresses), lvs.AddressKey.Compare) {
+		if _, ok := have[key]; ok {
+			continue
+		}
+		if op, ok := old[host(key)]; ok {
+			add = append(add, op)
+			remove = slices.DeleteFunc(remove, func(o Op) bool { return o == op })
+		}
+		add = append(add, Address{lvs.Add, want.Addresses[key]})
 	}
 	return add, remove
 }

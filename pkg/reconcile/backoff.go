@@ -45,12 +45,20 @@ func (b backoff) note(op plan.Op, err error) {
 	if err == nil && len(b) == 0 {
 		return
 	}
-	text := op.String()
 	if err == nil {
-		delete(b, text)
+		b.forget(op)
 		return
 	}
+	text := op.String()
 	b[text] = b[text].after(err)
+}
+
+// forget lets an operation be done at the next opportunity: what it waits for is
+// another one, whose back-off says when that is.
+func (b backoff) forget(op plan.Op) {
+	if len(b) > 0 {
+		delete(b, op.String())
+	}
 }
 
 // keep forgets the operations that are no longer planned.

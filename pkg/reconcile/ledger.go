@@ -149,6 +149,13 @@ func (l *Ledger) prune(want, have lvs.State) {
 			unset(l, l.owned.Links, name)
 		}
 	}
+	for role := range l.owned.Daemons {
+		_, wanted := want.Daemons[role]
+		_, there := have.Daemons[role]
+		if !wanted && !there {
+			unset(l, l.owned.Daemons, role)
+		}
+	}
 }
 
 func set[K comparable](l *Ledger, m map[K]bool, key K) {

@@ -294,16 +294,22 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 		leave := r.lane.enter(batch)
 		var due []plan.Op
 		for _, op := range batch {
-			if r.retry.waits(op) || failed.hold(op, round.Want) || r.lane.outdated(op, round) {
+			held := failed.hold(op, round.Want)
+			if held {
+				r.retry.forget(op)
+			}
+			if held || r.retry.waits(op) || r.lane.outdated(op, round) {
 				round.Deferred = append(round.Deferred, op)
-				failed.noteGuard(op)
+				failed.note(op)
 				continue
 			}
 			due = append(due, op)
 		}
 		for i, err := range r.applyBatch(ctx, due) {
 			r.retry.note(due[i], err)
-			failed.note(due[i], err)
+			if err != nil {
+				failed.note(due[i])
+			}
 			round.Results = append(round.Results, Result{Op: due[i], Err: err})
 		}
 		leave()
@@ -340,31 +346,26 @@ func (r *Reconciler) applyBatch(ctx context.Context, ops []plan.Op) []error {
 	return r.kernel.Table.Apply(ctx, changes)
 }
 
-// failures are what could not be done in a round and others depend on.
+// failures are what was not done in a round and others depend on, because the kernel
+// refused it or because it has to wait.
 type failures struct {
 	servers map[lvs.ServiceKey]map[netip.AddrPort]bool // that could not be brought up
 	guard   bool                                       // is not loaded
 }
 
-func (f *failures) note(op plan.Op, err error) {
-	if err == nil {
-		return
-	}
-	f.noteGuard(op)
-	t, ok := op.(plan.Table)
-	if !ok || t.Server == nil {
-		return
-	}
-	if f.servers[t.Service.Key] == nil {
-		f.servers[t.Service.Key] = map[netip.AddrPort]bool{}
-	}
-	f.servers[t.Service.Key][t.Server.Key] = true
-}
-
-// noteGuard notes that an operation was not done, if it was to load the guard.
-func (f *failures) noteGuard(op plan.Op) {
-	if _, ok := op.(plan.GuardLoad); ok {
+// note notes that an operation was not done.
+func (f *failures) note(op plan.Op) {
+	switch op := op.(type) {
+	case plan.GuardLoad:
 		f.guard = true
+	case plan.Table:
+		if op.Server == nil {
+			return
+		}
+		if f.servers[op.Service.Key] == nil {
+			f.servers[op.Service.Key] = map[netip.AddrPort]bool{}
+		}
+		f.servers[op.Service.Key][op.Server.Key] = true
 	}
 }
 

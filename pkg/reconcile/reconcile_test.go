@@ -251,6 +251,46 @@ func TestOwnershipSurvivesRestart(t *testing.T) {
 	}
 }
 
+// The kernel takes an IPv6 address once on an interface, whatever its prefix length
+// is: another length does not leave the host without the VIP.
+func TestOtherPrefixLength(t *testing.T) {
+	m := newMachine(t)
+	for _, prefix := range []string{"2001:db8::1/64", "2001:db8::1/128", "192.0.2.1/24", "192.0.2.1/32"} {
+		key := lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix(prefix)}
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.want.Addresses = map[lvs.AddressKey]lvs.Address{key: {AddressKey: key}}
+		m.ok()
+		have, err := m.devices.Addresses()
+		if _, there := have[key]; !there || len(have) != 1 || err != nil {
+			t.Errorf("%s: got %v, %v", prefix, have, err)
+		}
+		if got := texts(m.ok()); got != nil {
+			t.Errorf("%s: left to do: %q", prefix, got)
+		}
+	}
+}
+
+// A daemon that somebody stopped while lvsd did not run, and that no file asks for
+// any more, is nobody's: one that somebody starts later is theirs.
+func TestStoppedDaemonIsForgotten(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.want.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth0", ID: 51}}
+	m.ok()
+	if err := m.table.StopDaemon(lvs.SyncMaster); err != nil {
+		t.Fatal(err)
+	}
+	m.want = everything(server("10.0.0.2:80", 1))
+	m.restart()
+	m.ok()
+	if err := m.table.StartDaemon(lvs.SyncDaemon{Role: lvs.SyncMaster, Interface: "eth0", ID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(m.ok()); got != nil {
+		t.Errorf("lvsd does %q to a daemon of somebody else's", got)
+	}
+}
+
 func TestUnmanaged(t *testing.T) {
 	m := newMachine(t)
 	foreign := lvs.Service{Key: web, Settings: lvs.Settings{Scheduler: "rr", Netmask: 32}}
@@ -297,6 +337,70 @@ func TestShrinkingWaitsForGrowth(t *testing.T) {
 		}
 		if got := m.table.String(); strings.Contains(got, "10.0.0.2:80") {
 			t.Errorf("the old server is still there:\n%s", got)
+		}
+	})
+}
+
+// Nor does the old one go in a round in which the new one only waits to be tried
+// again.
+func TestShrinkingWaitsThroughTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.ok()
+		m.table.Fail = func(c lvs.Change) error {
+			if c.Server != nil && c.Verb == lvs.Add {
+				return unix.ENOMEM
+			}
+			return nil
+		}
+		m.want = everything(server("10.0.0.3:80", 1))
+		m.round()
+		if r := m.round(); len(r.Deferred) != 2 {
+			t.Errorf("%d deferred, want both: %q", len(r.Deferred), texts(r))
+		}
+		if got := m.table.String(); !strings.Contains(got, "10.0.0.2:80 nat weight 1") {
+			t.Errorf("the old server is gone:\n%s", got)
+		}
+	})
+}
+
+// An operation that failed and now waits for another one is tried when that one is:
+// rounds do not follow each other without a pause meanwhile.
+func TestNoRoundsWithoutPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.want = everything(server("10.0.0.2:80", 1))
+		m.ok()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var reads, deletes int
+		m.table.FailRead = func() error {
+			if reads++; reads > 100 {
+				cancel()
+			}
+			return nil
+		}
+		m.table.Fail = func(c lvs.Change) error {
+			switch {
+			case c.Server == nil:
+				return nil
+			case c.Verb == lvs.Add:
+				return unix.ENOMEM
+			}
+			if deletes++; deletes == 1 {
+				return unix.ENOBUFS
+			}
+			return nil
+		}
+		m.want = everything()
+		m.round() // the deletion fails
+		m.want = everything(server("10.0.0.3:80", 1))
+		go m.Run(ctx, nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if reads > 100 {
+			t.Errorf("the table was read %d times in less than a minute", reads)
 		}
 	})
 }

@@ -111,6 +111,14 @@ tcp 192.0.2.2:80 scheduler rr netmask /9
 tcp [2001:db8::1]:80 scheduler rr netmask /1
 `,
 }, {
+	name: "longest persistence",
+	steps: []step{
+		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "rr", Netmask: 32, Persistence: 31 * 24 * time.Hour}), nil},
+	},
+	table: `
+tcp 192.0.2.1:80 scheduler rr persistence 744h/32
+`,
+}, {
 	name: "set is of everything",
 	steps: []step{
 		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "sh", Flags: lvs.Sched1 | lvs.Sched2,
@@ -267,7 +275,7 @@ var inexpressibleCases = []contractCase{{
 		{ofService(lvs.Add, web6, lvs.Settings{Scheduler: "rr", Netmask: 129}), unix.EINVAL},
 		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "rr", Netmask: 32, Persistence: time.Millisecond}), unix.EINVAL},
 		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "rr", Netmask: 32, Persistence: -time.Second}), unix.EINVAL},
-		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "rr", Netmask: 32, Persistence: 1 << 22 * time.Second}), unix.EINVAL},
+		{ofService(lvs.Add, web, lvs.Settings{Scheduler: "rr", Netmask: 32, Persistence: 1 << 23 * time.Second}), unix.EINVAL},
 		{ofService(lvs.Add, web6, plain6), nil},
 		{ofServer(lvs.Add, web6, "[fe80::1%lo]:80", dr), unix.EINVAL},
 		{lvs.Change{Verb: lvs.Add, Service: lvs.Service{Key: web6}, Server: &lvs.Server{}}, unix.EINVAL},

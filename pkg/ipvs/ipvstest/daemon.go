@@ -3,6 +3,8 @@ package ipvstest
 import (
 	"errors"
 	"fmt"
+	"math"
+	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +28,12 @@ func (k *Kernel) Daemons() ([]lvs.SyncDaemon, error) {
 	return all, nil
 }
 
-// ethernetPayload is the longest message that fits a packet of 1500 bytes.
-const ethernetPayload = 1472
+const (
+	ethernetPayload = 1472 // the longest message that fits a packet of 1500 bytes
+	leastOfBackup   = 1024
+	headers         = 28 // of IPv4 and UDP
+	headers6        = 48 // of IPv6 and UDP
+)
 
 // StartDaemon starts a sync daemon with the kernel's choices filled in. Every
 // interface exists.
@@ -38,9 +44,16 @@ func (k *Kernel) StartDaemon(d lvs.SyncDaemon) error {
 		return fmt.Errorf("start %s: %w", d, unix.EEXIST)
 	}
 	d.Group, d.Port, d.TTL = d.Target().Addr(), d.Target().Port(), max(d.TTL, 1)
-	if d.MaxLen == 0 {
+	switch {
+	case d.MaxLen == 0:
 		d.MaxLen = ethernetPayload
+	case d.Role == lvs.SyncBackup:
+		d.MaxLen = max(d.MaxLen, leastOfBackup)
 	}
+	if d.Group.Is6() {
+		d.MaxLen = min(d.MaxLen, math.MaxUint16-headers6)
+	}
+	d.MaxLen = min(d.MaxLen, math.MaxUint16-headers)
 	k.daemons[d.Role] = d
 	return nil
 }
@@ -60,6 +73,9 @@ func daemons(t *testing.T, table Table) {
 	for _, want := range []lvs.SyncDaemon{
 		{Role: lvs.SyncMaster, Interface: "lo", ID: 7, MaxLen: 1000, TTL: 3, Port: 9999},
 		{Role: lvs.SyncBackup, Interface: "lo", ID: 7},
+		{Role: lvs.SyncMaster, Interface: "lo", MaxLen: 100},
+		{Role: lvs.SyncBackup, Interface: "lo", MaxLen: 100},
+		{Role: lvs.SyncBackup, Interface: "lo", MaxLen: 65507, Group: netip.MustParseAddr("ff05::81")},
 	} {
 		if err := table.StartDaemon(want); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ package ipvstest
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -133,7 +134,7 @@ func (k *Kernel) SetTimeouts(want lvs.Timeouts) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, d := range []time.Duration{want.TCP, want.TCPFin, want.UDP} {
-		if err := refuseSeconds(d); err != nil {
+		if err := refuseSeconds(d, math.MaxInt32); err != nil {
 			return fmt.Errorf("set ipvs time-outs: %w", err)
 		}
 	}

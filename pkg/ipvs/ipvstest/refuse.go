@@ -47,11 +47,11 @@ func refuseShape(f lvs.Family, s lvs.Settings) error {
 	if s.Scheduler == "" || len(s.Scheduler) > maxName || len(s.Engine) > maxName || int(s.Netmask) > f.Bits() {
 		return unix.EINVAL
 	}
-	return refuseSeconds(s.Persistence)
+	return refuseSeconds(s.Persistence, math.MaxUint32)
 }
 
-func refuseSeconds(d time.Duration) error {
-	if d < 0 || d > math.MaxInt32/1000*time.Second || d%time.Second != 0 {
+func refuseSeconds(d time.Duration, ticks uint32) error {
+	if d < 0 || d > time.Duration(ticks/1000)*time.Second || d%time.Second != 0 {
 		return unix.EINVAL
 	}
 	return nil
