@@ -69,6 +69,8 @@ func (g *Group) one(outs []Output, now time.Time, i int, input func(*Machine) Ou
 	for j, m := range g.machines {
 		if j != i {
 			outs[j].add(m.Force(now, after))
+			// What was handed over by hand, none of them takes back.
+			m.yielded = g.machines[i].yielded
 		}
 	}
 }
