@@ -3,6 +3,8 @@ package vrrp
 import (
 	"testing"
 	"time"
+
+	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 // pair is two groups of two instances on a wire without delay and loss. An instance
@@ -76,4 +78,23 @@ func TestGroupYields(t *testing.T) {
 	p.carry(0, p.groups[0].Each(p.now, func(m *Machine) Output { return m.Yield(p.now) }))
 	p.run(20 * time.Second)
 	p.want("after the hand-over", Backup, Active)
+}
+
+// Who was active before an upgrade goes on, whichever of its instances says so.
+func TestGroupResumes(t *testing.T) {
+	for i := range 2 {
+		s := twice(100)
+		s[i].Resume = true
+		g := NewGroup(s...)
+		for j, out := range g.Each(epoch, func(m *Machine) Output { return m.Start(epoch) }) {
+			for _, priority := range out.Adverts {
+				if priority == Released {
+					t.Errorf("resumed by instance %d, instance %d gives up", i, j)
+				}
+			}
+			if m := g.Machine(j); m.state != Active || m.Role() != lvs.Active {
+				t.Errorf("resumed by instance %d, instance %d is %s", i, j, m.state)
+			}
+		}
+	}
 }

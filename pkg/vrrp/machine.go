@@ -117,6 +117,9 @@ func (m *Machine) Deadline() time.Time {
 func (m *Machine) Start(now time.Time) Output {
 	var out Output
 	m.stopping = false
+	if m.state == Active { // follows a member of its group that started before it
+		return out
+	}
 	if m.fault != "" {
 		m.enter(&out, now, Fault, netip.Addr{}, m.fault)
 		return out
