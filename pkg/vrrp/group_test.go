@@ -47,7 +47,7 @@ func (p *pair) run(d time.Duration) {
 	for end := p.now.Add(d); p.now.Before(end); p.now = p.now.Add(time.Millisecond) {
 		for i, g := range p.groups {
 			if t := g.Deadline(); !t.IsZero() && !t.After(p.now) {
-				p.carry(i, g.Each(p.now, func(m *Machine) Output { return m.Expire(p.now) }))
+				p.carry(i, g.Expire(p.now))
 			}
 		}
 	}
@@ -97,4 +97,28 @@ func TestGroupResumes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A group whose one network is cut does not move back and forth while its other
+// members hear somebody who comes first.
+func TestGroupWithANetworkCut(t *testing.T) {
+	p := newPair(t, twice(200), twice(100))
+	p.run(10 * time.Second)
+	p.want("at the start", Active, Backup)
+	p.cut[1], p.flips = true, 0
+	p.run(60 * time.Second)
+	p.want("with a network cut", Active, Backup)
+	if p.flips > 0 {
+		t.Errorf("%d changes of state in a minute", p.flips)
+	}
+	p.carry(0, p.groups[0].SetFault(p.now, 1, "eth1 is down"))
+	p.run(time.Second)
+	p.want("given up where it is heard", Fault, Active)
+	p.carry(0, p.groups[0].SetFault(p.now, 1, ""))
+	p.cut[1] = false
+	p.run(10 * time.Second)
+	p.want("mended", Active, Backup)
+	p.cut[0], p.cut[1] = true, true
+	p.run(10 * time.Second)
+	p.want("with both cut", Active, Active)
 }

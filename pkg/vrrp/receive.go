@@ -34,7 +34,7 @@ func (m *Machine) remember(out *Output, now time.Time, h Heard) {
 
 // backup is an advert in the state Backup (RFC 9568 section 6.4.2).
 func (m *Machine) backup(now time.Time, h Heard) {
-	m.decided = true
+	m.decided, m.follows = true, false
 	if h.Priority == Released {
 		m.warn = time.Time{}
 		m.down = now.Add(m.skew())
@@ -64,7 +64,7 @@ func (m *Machine) preempts(now time.Time) bool {
 
 // follow accepts the sender as the active router.
 func (m *Machine) follow(now time.Time, h Heard) {
-	m.interval = h.Interval
+	m.interval, m.follows = h.Interval, true
 	m.down = now.Add(m.Dead())
 	m.warn = time.Time{}
 	if m.settings.Warn > 0 {
