@@ -414,3 +414,26 @@ func TestGroup(t *testing.T) {
 	g.SetFault(now, 1, "")
 	check("backup backup")
 }
+
+// What comes and goes is waited for anew: a priority that falls between two rises
+// is as if the router of lower priority had not been heard.
+func TestPreemptDelayBeginsAnew(t *testing.T) {
+	m := NewMachine(settings(128, func(s *Settings) { s.PreemptDelay = 30 * time.Second }))
+	m.Start(epoch)
+	hear := func(from, to int, priority uint8) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			now := epoch.Add(time.Duration(i) * time.Second)
+			m.Expire(now)
+			m.Receive(now, Heard{Advert: m.settings.Advert(priority), Source: above, Local: local})
+			if m.state != Backup {
+				t.Fatalf("%d s after the start: %s", i, m.state)
+			}
+		}
+	}
+	hear(1, 10, 100)
+	m.SetPriority(50)
+	hear(10, 60, 100)
+	m.SetPriority(128)
+	hear(60, 90, 100)
+}

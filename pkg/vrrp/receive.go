@@ -47,6 +47,9 @@ func (m *Machine) backup(now time.Time, h Heard) {
 		}
 		return
 	}
+	if h.Priority >= m.priority {
+		m.delay = time.Time{} // nobody to preempt: the next one is heard for the first time
+	}
 	m.follow(now, h)
 }
 
