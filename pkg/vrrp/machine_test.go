@@ -437,3 +437,22 @@ func TestPreemptDelayBeginsAnew(t *testing.T) {
 	m.SetPriority(128)
 	hear(60, 90, 100)
 }
+
+// An owner always preempts (RFC 9568 section 6.1, Preempt_Mode).
+func TestOwnerPreempts(t *testing.T) {
+	m := NewMachine(settings(100))
+	m.Start(epoch)
+	hear := func(second int) {
+		now := epoch.Add(time.Duration(second) * time.Second)
+		m.Expire(now)
+		m.Receive(now, Heard{Advert: m.settings.Advert(200), Source: above, Local: local})
+	}
+	hear(1)
+	m.Configure(epoch.Add(time.Second), settings(Owner, func(s *Settings) { s.Preempt = false }))
+	for i := range 5 {
+		hear(2 + i)
+	}
+	if m.state != Active {
+		t.Errorf("the owner is %s", m.state)
+	}
+}

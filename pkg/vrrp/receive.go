@@ -56,7 +56,8 @@ func (m *Machine) backup(now time.Time, h Heard) {
 // preempts tells whether a router of lower priority is not accepted, from the
 // end of the delay on that begins with its first advert.
 func (m *Machine) preempts(now time.Time) bool {
-	if !m.settings.Preempt || m.yielded || m.stopping {
+	wants := m.settings.Preempt || m.priority == Owner // RFC 9568 section 6.1, Preempt_Mode
+	if !wants || m.yielded || m.stopping {
 		return false
 	}
 	if m.delay.IsZero() {
