@@ -220,9 +220,11 @@ func (m *Machine) SetPriority(p uint8) {
 }
 
 // Configure changes the settings without a change of state; the priority in
-// force becomes the new one.
+// force becomes the new one. Whoever raises it wants the machine to compete: that
+// ends what a hand-over by hand began.
 func (m *Machine) Configure(now time.Time, s Settings) Output {
 	var out Output
+	m.yielded = m.yielded && s.Priority <= m.settings.Priority
 	m.settings, m.priority, m.differ = s, s.Priority, false
 	if m.state == Active {
 		m.send(&out, now)

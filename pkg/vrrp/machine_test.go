@@ -456,3 +456,30 @@ func TestOwnerPreempts(t *testing.T) {
 		t.Errorf("the owner is %s", m.state)
 	}
 }
+
+// A director that was drained by an operator and is enabled again competes as the
+// file has it.
+func TestRaisedPriorityEndsAHandOver(t *testing.T) {
+	m := NewMachine(settings(200))
+	m.Start(epoch)
+	now := m.Deadline()
+	m.Expire(now)
+	m.Configure(now, settings(1))
+	m.Yield(now)
+	hear := func() {
+		now = now.Add(time.Second)
+		m.Expire(now)
+		m.Receive(now, Heard{Advert: m.settings.Advert(100), Source: below, Local: local})
+	}
+	hear()
+	if m.state != Backup {
+		t.Fatalf("handed over it is %s", m.state)
+	}
+	m.Configure(now, settings(200))
+	for range 5 {
+		hear()
+	}
+	if m.state != Active {
+		t.Errorf("enabled again it is %s", m.state)
+	}
+}
