@@ -33,6 +33,7 @@ type roles struct {
 
 	mu        sync.Mutex
 	started   bool
+	ending    bool // the instances are given up: nothing begins any more
 	stopped   bool
 	drained   bool // the operator wants others to be active
 	late      bool // others have connections that this director has not got yet
@@ -113,9 +114,7 @@ func (r *roles) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	if !r.stopped {
-		r.configure()
-	}
+	r.reconfigure()
 }
 
 // set puts other instances in the place of those before.
@@ -123,7 +122,13 @@ func (r *roles) set(instances []config.VRRP) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.instances = instances
-	if r.started && !r.stopped {
+	r.reconfigure()
+}
+
+// reconfigure makes the routers as they should be now, between the start and the
+// end of the elections. The caller holds mu.
+func (r *roles) reconfigure() {
+	if r.started && !r.ending {
 		r.configure()
 	}
 }
@@ -183,6 +188,7 @@ func (r *roles) run(instances []vrrp.Instance) (*member, error) {
 // are none. After it the director has no part in any instance.
 func (r *roles) stop() {
 	r.mu.Lock()
+	r.ending = true
 	for _, router := range r.routers {
 		router.tracking.end()
 		router.stop()
