@@ -38,6 +38,7 @@ type roles struct {
 	drained   bool // the operator wants others to be active
 	late      bool // others have connections that this director has not got yet
 	instances []config.VRRP
+	reloaded  chan struct{} // closed when others take the place of the instances
 	routers   map[string]*member
 	external  map[string]lvs.Role
 	changes   map[string]uint64 // of the state of each instance, since the start
@@ -67,6 +68,7 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 		tell:      func(notice.Event) {},
 		note:      func(vrrp.Event) {},
 		instances: instances,
+		reloaded:  make(chan struct{}),
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 		changes:   map[string]uint64{},
@@ -122,6 +124,8 @@ func (r *roles) set(instances []config.VRRP) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.instances = instances
+	close(r.reloaded)
+	r.reloaded = make(chan struct{})
 	r.reconfigure()
 }
 
