@@ -155,9 +155,8 @@ func (r *roles) configure() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		if router := r.routers[key]; router != nil {
-			router.tracking.end()
 			router.Update(groups[key])
-			router.tracking = r.track(router, r.instances)
+			r.track(router)
 			continue
 		}
 		router, err := r.run(groups[key])
@@ -165,7 +164,7 @@ func (r *roles) configure() {
 			r.log.Error("VRRP not started", "instances", names(groups[key]), "err", err)
 			continue
 		}
-		router.tracking = r.track(router, r.instances)
+		r.track(router)
 		r.routers[key] = router
 	}
 }
