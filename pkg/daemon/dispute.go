@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,17 +65,9 @@ func (h *heralds) lookOut(ctx context.Context, name string) {
 		return
 	}
 	claims := make(chan netdev.Claim, 64)
-	var watchers sync.WaitGroup
-	defer watchers.Wait()
-	vips := map[string][]netip.Addr{}
-	mine := map[netip.Addr]lvs.Address{}
-	for _, a := range h.roles.instance(name).VIPs {
-		vips[a.Interface] = append(vips[a.Interface], a.Prefix.Addr())
-		mine[a.Prefix.Addr()] = a
-	}
-	for device, addrs := range vips {
-		watchers.Go(func() { h.watch(ctx, device, addrs, claims) })
-	}
+	vips, reloaded := h.roles.vips(name)
+	end := h.watchAll(ctx, vips, claims)
+	defer func() { end() }()
 	d := h.roles.dispute(name)
 	silence := time.NewTimer(forgotten)
 	defer silence.Stop()
@@ -91,17 +84,52 @@ func (h *heralds) lookOut(ctx context.Context, name string) {
 			return
 		case <-silence.C:
 			over("nobody else claims a VIP any more")
+		case <-reloaded:
+			before := vips
+			if vips, reloaded = h.roles.vips(name); !slices.Equal(vips, before) {
+				end()
+				end = h.watchAll(ctx, vips, claims)
+			}
 		case c := <-claims:
+			i := slices.IndexFunc(vips, func(a lvs.Address) bool { return a.Prefix.Addr() == c.Address })
+			if i < 0 {
+				continue // of before a reload
+			}
 			silence.Reset(forgotten)
 			if d.note(c.MAC.String()) {
 				h.roles.report(vrrp.Event{Instance: name, Time: time.Now(), Kind: vrrp.SplitBrain,
-					Why: fmt.Sprintf("%s claims %s on %s", c.MAC, c.Address, mine[c.Address].Interface)})
+					Why: fmt.Sprintf("%s claims %s on %s", c.MAC, c.Address, vips[i].Interface)})
 			}
 			if time.Since(defended[c.Address]) >= defend {
 				defended[c.Address] = time.Now()
-				h.say(mine[c.Address])
+				h.say(vips[i])
 			}
 		}
+	}
+}
+
+// vips are those of an instance, until the channel is closed.
+func (r *roles) vips(name string) ([]lvs.Address, <-chan struct{}) {
+	r.mu.Lock()
+	reloaded := r.reloaded
+	r.mu.Unlock()
+	return r.instance(name).VIPs, reloaded
+}
+
+// watchAll hands on the claims to VIPs, until it is ended.
+func (h *heralds) watchAll(ctx context.Context, vips []lvs.Address, claims chan<- netdev.Claim) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	on := map[string][]netip.Addr{}
+	for _, a := range vips {
+		on[a.Interface] = append(on[a.Interface], a.Prefix.Addr())
+	}
+	var watchers sync.WaitGroup
+	for device, addrs := range on {
+		watchers.Go(func() { h.watch(ctx, device, addrs, claims) })
+	}
+	return func() {
+		stop()
+		watchers.Wait()
 	}
 }
 

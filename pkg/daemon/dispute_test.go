@@ -70,3 +70,38 @@ func TestLookOut(t *testing.T) {
 		}
 	})
 }
+
+// What is a VIP no more after a reload may be another host's; what is one now is
+// looked after.
+func TestLookOutFollowsReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vip := func(s string) lvs.Address {
+			return lvs.Address{AddressKey: lvs.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix(s)}}
+		}
+		old, kept, added := vip("192.0.2.10/32"), vip("192.0.2.11/32"), vip("192.0.2.12/32")
+		fake := netdevtest.New("eth0")
+		r := newRoles(slog.New(slog.DiscardHandler), fake, []config.VRRP{{Name: "front", VIPs: []lvs.Address{old, kept}}})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			newHeralds(r, nil).lookOut(ctx, "front")
+		}()
+		time.Sleep(2 * settle)
+		r.set([]config.VRRP{{Name: "front", VIPs: []lvs.Address{kept, added}}})
+		synctest.Wait()
+		for i, a := range []lvs.Address{old, kept, added} {
+			fake.Claim(netdev.Claim{Address: a.Prefix.Addr(), MAC: net.HardwareAddr{2, 0, 0, 0, 0, byte(i)}})
+			synctest.Wait()
+		}
+		stop()
+		<-done
+		var got []string
+		for _, k := range fake.Announced() {
+			got = append(got, k.Prefix.Addr().String())
+		}
+		if claims, _ := r.dispute("front").now(); claims != 2 || strings.Join(got, " ") != "192.0.2.11 192.0.2.12" {
+			t.Errorf("%d claims, announced %v", claims, got)
+		}
+	})
+}

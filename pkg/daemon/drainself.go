@@ -69,9 +69,7 @@ func (r *roles) setDrained(drained bool) {
 		return
 	}
 	r.drained = drained
-	if r.started && !r.stopped {
-		r.configure()
-	}
+	r.reconfigure()
 }
 
 // drain gives up every instance for good, and returns when others serve what this

@@ -35,7 +35,5 @@ func (r *roles) setLate(late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.late = late
-	if r.started && !r.stopped {
-		r.configure()
-	}
+	r.reconfigure()
 }

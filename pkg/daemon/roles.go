@@ -33,10 +33,12 @@ type roles struct {
 
 	mu        sync.Mutex
 	started   bool
+	ending    bool // the instances are given up: nothing begins any more
 	stopped   bool
 	drained   bool // the operator wants others to be active
 	late      bool // others have connections that this director has not got yet
 	instances []config.VRRP
+	reloaded  chan struct{} // closed when others take the place of the instances
 	routers   map[string]*member
 	external  map[string]lvs.Role
 	changes   map[string]uint64 // of the state of each instance, since the start
@@ -66,6 +68,7 @@ func newRoles(log *slog.Logger, devices neighbours, instances []config.VRRP) *ro
 		tell:      func(notice.Event) {},
 		note:      func(vrrp.Event) {},
 		instances: instances,
+		reloaded:  make(chan struct{}),
 		routers:   map[string]*member{},
 		external:  map[string]lvs.Role{},
 		changes:   map[string]uint64{},
@@ -113,9 +116,7 @@ func (r *roles) start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	if !r.stopped {
-		r.configure()
-	}
+	r.reconfigure()
 }
 
 // set puts other instances in the place of those before.
@@ -123,7 +124,15 @@ func (r *roles) set(instances []config.VRRP) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.instances = instances
-	if r.started && !r.stopped {
+	close(r.reloaded)
+	r.reloaded = make(chan struct{})
+	r.reconfigure()
+}
+
+// reconfigure makes the routers as they should be now, between the start and the
+// end of the elections. The caller holds mu.
+func (r *roles) reconfigure() {
+	if r.started && !r.ending {
 		r.configure()
 	}
 }
@@ -146,9 +155,8 @@ func (r *roles) configure() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		if router := r.routers[key]; router != nil {
-			router.tracking.end()
 			router.Update(groups[key])
-			router.tracking = r.track(router, r.instances)
+			r.track(router)
 			continue
 		}
 		router, err := r.run(groups[key])
@@ -156,7 +164,7 @@ func (r *roles) configure() {
 			r.log.Error("VRRP not started", "instances", names(groups[key]), "err", err)
 			continue
 		}
-		router.tracking = r.track(router, r.instances)
+		r.track(router)
 		r.routers[key] = router
 	}
 }
@@ -183,6 +191,7 @@ func (r *roles) run(instances []vrrp.Instance) (*member, error) {
 // are none. After it the director has no part in any instance.
 func (r *roles) stop() {
 	r.mu.Lock()
+	r.ending = true
 	for _, router := range r.routers {
 		router.tracking.end()
 		router.stop()

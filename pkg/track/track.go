@@ -5,6 +5,7 @@ package track
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -84,9 +85,22 @@ type Tracker struct {
 	look      func(context.Context) (number int, err error)
 	repair    func(context.Context) error
 	repairing bool
+	looked    chan outcome // of a look under way; nil if there is none
 	state     State
 	run       int // looks in a row that contradict the state
 }
+
+// outcome is what came of a look.
+type outcome struct {
+	number int
+	err    error
+}
+
+// dying is how long a look may go on after its time is up. What the kernel cannot
+// interrupt, such as a read from a server that is gone, goes on for ever.
+const dying = 500 * time.Millisecond
+
+var errHangs = errors.New("the look hangs")
 
 // New makes a tracker. virtual tells why a virtual service has no quorum, nil if
 // it has.
@@ -108,9 +122,7 @@ func (t *Tracker) Run(ctx context.Context, report func(State)) {
 	var repairs sync.WaitGroup
 	defer repairs.Wait()
 	for {
-		once, cancel := context.WithTimeout(ctx, t.spec.Timeout)
-		number, err := t.look(once)
-		cancel()
+		number, err := t.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -129,6 +141,39 @@ func (t *Tracker) Run(ctx context.Context, report func(State)) {
 			t.repaired(err)
 			report(t.state)
 		}
+	}
+}
+
+// once looks, and gives up a look that does not end: there is no other one until it
+// has ended.
+func (t *Tracker) once(ctx context.Context) (int, error) {
+	select {
+	case <-t.looked: // too late
+		t.looked = nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.spec.Timeout)
+	defer cancel()
+	if t.looked == nil {
+		looked := make(chan outcome, 1)
+		t.looked = looked
+		go func() {
+			number, err := t.look(ctx)
+			looked <- outcome{number, err}
+		}()
+	}
+	select {
+	case o := <-t.looked:
+		t.looked = nil
+		return o.number, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-t.looked: // says more of why
+		t.looked = nil
+		return o.number, o.err
+	case <-time.After(dying):
+		return 0, errHangs
 	}
 }
 

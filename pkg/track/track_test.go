@@ -3,8 +3,12 @@ package track
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,4 +183,67 @@ func self(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(comm[:len(comm)-1])
+}
+
+// A look that hangs, as one at a file whose server is gone, is a bad look, and does
+// not hold up whoever ends the tracker.
+func TestHangingLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var looks atomic.Int64
+		tracker := New(Spec{File: "x", Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}, nil)
+		tracker.look = func(context.Context) (int, error) {
+			n := looks.Add(1)
+			if n == 2 {
+				<-hang
+			}
+			return int(n), nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		done := make(chan struct{})
+		start := time.Now()
+		go func() {
+			defer close(done)
+			tracker.Run(ctx, func(s State) {
+				got = append(got, fmt.Sprintf("%s up %t, %d", time.Since(start).Round(time.Second/10), s.Up, s.Number))
+			})
+		}()
+		time.Sleep(10 * time.Second)
+		if n := looks.Load(); n != 2 {
+			t.Errorf("%d looks while one hangs", n)
+		}
+		close(hang)
+		time.Sleep(3 * time.Second)
+		cancel()
+		<-done
+		if len(got) < 4 || !slices.Equal(got[:2], []string{"0s up true, 1", "2.5s up false, 0"}) || !strings.HasPrefix(got[3], "1") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// The end of a tracker waits for no look that hangs.
+func TestEndWhileLookHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		tracker := New(Spec{File: "x", Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}, nil)
+		tracker.look = func(context.Context) (int, error) { <-hang; return 0, nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			tracker.Run(ctx, func(State) {})
+		}()
+		time.Sleep(10 * time.Second)
+		cancel()
+		time.Sleep(time.Second)
+		select {
+		case <-done:
+		default:
+			t.Error("it has not ended")
+		}
+		close(hang)
+		<-done
+	})
 }

@@ -59,6 +59,18 @@ func (g *Group) One(now time.Time, i int, input func(*Machine) Output) []Output 
 	return outs
 }
 
+// Expire does what has become due. A member that hears nobody waits for those that
+// hear an active router and accept it: it would draw them along, they would meet that
+// router and come back, and so on for as long as the one network is cut.
+func (g *Group) Expire(now time.Time) []Output {
+	return g.Each(now, func(m *Machine) Output {
+		for _, other := range g.machines {
+			m.wait(now, other.content())
+		}
+		return m.Expire(now)
+	})
+}
+
 func (g *Group) one(outs []Output, now time.Time, i int, input func(*Machine) Output) {
 	before := g.machines[i].state
 	outs[i].add(input(g.machines[i]))
@@ -69,6 +81,8 @@ func (g *Group) one(outs []Output, now time.Time, i int, input func(*Machine) Ou
 	for j, m := range g.machines {
 		if j != i {
 			outs[j].add(m.Force(now, after))
+			// What was handed over by hand, none of them takes back.
+			m.yielded = g.machines[i].yielded
 		}
 	}
 }

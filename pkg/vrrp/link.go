@@ -153,9 +153,15 @@ func (l *link) seek(s *socket) {
 	}
 }
 
+// atOnce is how many packets are taken before the timers are looked at: more than
+// there is room for in a socket's buffer (net.core.rmem_default), so that no advert
+// that waits there is taken for silence, but an end where they come faster than they
+// are read.
+const atOnce = 1024
+
 // receive takes what has come on a link.
 func (l *link) receive(s *socket, heard func(Heard), refused func(Reason)) {
-	for {
+	for range atOnce {
 		p, err := s.receive()
 		if err == nil {
 			err = l.verify(p, s)

@@ -33,6 +33,7 @@ type Machine struct {
 	serving  bool
 	stopping bool
 	yielded  bool // gave up by hand: does not preempt who took over
+	follows  bool // the active router that was heard last is accepted
 	differ   bool // Differ was told
 	split    int  // adverts of lower precedence heard while active, without a pause
 	splitAt  time.Time
@@ -117,6 +118,9 @@ func (m *Machine) Deadline() time.Time {
 func (m *Machine) Start(now time.Time) Output {
 	var out Output
 	m.stopping = false
+	if m.state == Active { // follows a member of its group that started before it
+		return out
+	}
 	if m.fault != "" {
 		m.enter(&out, now, Fault, netip.Addr{}, m.fault)
 		return out
@@ -138,7 +142,7 @@ func (m *Machine) Start(now time.Time) Output {
 
 // listen makes the machine a backup that has heard nothing yet.
 func (m *Machine) listen(out *Output, now time.Time, why string) {
-	m.interval = m.settings.Interval
+	m.interval, m.follows = m.settings.Interval, false
 	m.advert, m.delay = time.Time{}, time.Time{}
 	m.down = now.Add(m.Dead())
 	m.enter(out, now, Backup, netip.Addr{}, why)
@@ -216,9 +220,11 @@ func (m *Machine) SetPriority(p uint8) {
 }
 
 // Configure changes the settings without a change of state; the priority in
-// force becomes the new one.
+// force becomes the new one. Whoever raises it wants the machine to compete: that
+// ends what a hand-over by hand began.
 func (m *Machine) Configure(now time.Time, s Settings) Output {
 	var out Output
+	m.yielded = m.yielded && s.Priority <= m.settings.Priority
 	m.settings, m.priority, m.differ = s, s.Priority, false
 	if m.state == Active {
 		m.send(&out, now)
@@ -266,6 +272,23 @@ func (m *Machine) enter(out *Output, now time.Time, s State, source netip.Addr, 
 	out.Events = append(out.Events, Event{Time: now, Kind: Changed, Old: m.state, State: s, Source: source, Why: why})
 	m.state, m.since = s, now
 	m.heal(out, now, "not active any more")
+}
+
+// content tells until when the machine leaves the active state to the router that it
+// follows; zero if it follows none.
+func (m *Machine) content() time.Time {
+	if m.state == Backup && m.follows && !m.stopping {
+		return m.down
+	}
+	return time.Time{}
+}
+
+// wait puts off what silence leads to. Who gave up has said so: that is no silence.
+func (m *Machine) wait(now, until time.Time) {
+	silent := m.state == Backup && !m.stopping && m.peer.Priority != Released
+	if silent && !m.down.After(now) && until.After(now) {
+		m.down = until
+	}
 }
 
 // Expire does what has become due.

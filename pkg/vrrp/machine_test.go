@@ -414,3 +414,72 @@ func TestGroup(t *testing.T) {
 	g.SetFault(now, 1, "")
 	check("backup backup")
 }
+
+// What comes and goes is waited for anew: a priority that falls between two rises
+// is as if the router of lower priority had not been heard.
+func TestPreemptDelayBeginsAnew(t *testing.T) {
+	m := NewMachine(settings(128, func(s *Settings) { s.PreemptDelay = 30 * time.Second }))
+	m.Start(epoch)
+	hear := func(from, to int, priority uint8) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			now := epoch.Add(time.Duration(i) * time.Second)
+			m.Expire(now)
+			m.Receive(now, Heard{Advert: m.settings.Advert(priority), Source: above, Local: local})
+			if m.state != Backup {
+				t.Fatalf("%d s after the start: %s", i, m.state)
+			}
+		}
+	}
+	hear(1, 10, 100)
+	m.SetPriority(50)
+	hear(10, 60, 100)
+	m.SetPriority(128)
+	hear(60, 90, 100)
+}
+
+// An owner always preempts (RFC 9568 section 6.1, Preempt_Mode).
+func TestOwnerPreempts(t *testing.T) {
+	m := NewMachine(settings(100))
+	m.Start(epoch)
+	hear := func(second int) {
+		now := epoch.Add(time.Duration(second) * time.Second)
+		m.Expire(now)
+		m.Receive(now, Heard{Advert: m.settings.Advert(200), Source: above, Local: local})
+	}
+	hear(1)
+	m.Configure(epoch.Add(time.Second), settings(Owner, func(s *Settings) { s.Preempt = false }))
+	for i := range 5 {
+		hear(2 + i)
+	}
+	if m.state != Active {
+		t.Errorf("the owner is %s", m.state)
+	}
+}
+
+// A director that was drained by an operator and is enabled again competes as the
+// file has it.
+func TestRaisedPriorityEndsAHandOver(t *testing.T) {
+	m := NewMachine(settings(200))
+	m.Start(epoch)
+	now := m.Deadline()
+	m.Expire(now)
+	m.Configure(now, settings(1))
+	m.Yield(now)
+	hear := func() {
+		now = now.Add(time.Second)
+		m.Expire(now)
+		m.Receive(now, Heard{Advert: m.settings.Advert(100), Source: below, Local: local})
+	}
+	hear()
+	if m.state != Backup {
+		t.Fatalf("handed over it is %s", m.state)
+	}
+	m.Configure(now, settings(200))
+	for range 5 {
+		hear()
+	}
+	if m.state != Active {
+		t.Errorf("enabled again it is %s", m.state)
+	}
+}

@@ -34,7 +34,7 @@ func (m *Machine) remember(out *Output, now time.Time, h Heard) {
 
 // backup is an advert in the state Backup (RFC 9568 section 6.4.2).
 func (m *Machine) backup(now time.Time, h Heard) {
-	m.decided = true
+	m.decided, m.follows = true, false
 	if h.Priority == Released {
 		m.warn = time.Time{}
 		m.down = now.Add(m.skew())
@@ -47,13 +47,17 @@ func (m *Machine) backup(now time.Time, h Heard) {
 		}
 		return
 	}
+	if h.Priority >= m.priority {
+		m.delay = time.Time{} // nobody to preempt: the next one is heard for the first time
+	}
 	m.follow(now, h)
 }
 
 // preempts tells whether a router of lower priority is not accepted, from the
 // end of the delay on that begins with its first advert.
 func (m *Machine) preempts(now time.Time) bool {
-	if !m.settings.Preempt || m.yielded || m.stopping {
+	wants := m.settings.Preempt || m.priority == Owner // RFC 9568 section 6.1, Preempt_Mode
+	if !wants || m.yielded || m.stopping {
 		return false
 	}
 	if m.delay.IsZero() {
@@ -64,7 +68,7 @@ func (m *Machine) preempts(now time.Time) bool {
 
 // follow accepts the sender as the active router.
 func (m *Machine) follow(now time.Time, h Heard) {
-	m.interval = h.Interval
+	m.interval, m.follows = h.Interval, true
 	m.down = now.Add(m.Dead())
 	m.warn = time.Time{}
 	if m.settings.Warn > 0 {

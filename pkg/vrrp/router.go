@@ -193,7 +193,7 @@ func (r *Router) expire() {
 	if late := int64(now.Sub(deadline)); late > r.late.Load() {
 		r.late.Store(late)
 	}
-	r.apply(r.each(now, (*Machine).Expire))
+	r.apply(r.group.Expire(now))
 }
 
 func (r *Router) each(now time.Time, input func(*Machine, time.Time) Output) []Output {
