@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -82,6 +84,9 @@ func (p *printer) line(line string) {
 		}
 		p.failures[e.Package]++
 		p.end(key, &p.counts.failed, true)
+		if e.Test == "" {
+			p.unfinished(e.Package)
+		}
 	}
 }
 
@@ -100,6 +105,16 @@ func (p *printer) say(key testKey, text string) {
 		p.output[key] = b
 	}
 	b.WriteString(text)
+}
+
+// unfinished shows what the tests have said that a package's end cut short: a panic, a time-out.
+func (p *printer) unfinished(pkg string) {
+	for _, key := range slices.SortedFunc(maps.Keys(p.output), func(a, b testKey) int { return strings.Compare(a.test, b.test) }) {
+		if key.pkg == pkg {
+			io.WriteString(p.w, p.output[key].String())
+			delete(p.output, key)
+		}
+	}
 }
 
 // end counts the end of a test, not of a package.

@@ -28,6 +28,11 @@ not json
 {"Action":"output","Package":"r","Output":"ok  \tr\t0.01s\n"}
 {"Action":"pass","Package":"r"}
 {"Action":"skip","Package":"s"}
+{"Action":"output","Package":"u","Test":"TestE","Output":"=== RUN   TestE\n"}
+{"Action":"output","Package":"t","Test":"TestD","Output":"=== RUN   TestD\n"}
+{"Action":"output","Package":"t","Test":"TestD","Output":"panic: from a goroutine\n"}
+{"Action":"output","Package":"t","Output":"FAIL\tt\t0.01s\n"}
+{"Action":"fail","Package":"t"}
 `
 
 func TestPrinter(t *testing.T) {
@@ -44,6 +49,9 @@ not json
 q.go:1: undefined: x
 FAIL	q [build failed]
 ok  	r	0.01s
+FAIL	t	0.01s
+=== RUN   TestD
+panic: from a goroutine
 `},
 		{name: "verbose", verbose: true, want: `=== RUN   TestA
 --- PASS: TestA (0.00s)
@@ -56,6 +64,10 @@ q.go:1: undefined: x
 FAIL	q [build failed]
 PASS
 ok  	r	0.01s
+=== RUN   TestE
+=== RUN   TestD
+panic: from a goroutine
+FAIL	t	0.01s
 `},
 	}
 	for _, tt := range tests {
@@ -68,8 +80,8 @@ ok  	r	0.01s
 			if diff := cmp.Diff(tt.want, b.String()); diff != "" {
 				t.Errorf("printed (-want +got):\n%s", diff)
 			}
-			// TestC, and the package q that did not compile.
-			if got, want := p.counts, (counts{passed: 1, failed: 2, skipped: 1}); got != want {
+			// TestC, the package q that did not compile, and t that crashed.
+			if got, want := p.counts, (counts{passed: 1, failed: 3, skipped: 1}); got != want {
 				t.Errorf("counts %v, want %v", got, want)
 			}
 		})

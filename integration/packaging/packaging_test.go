@@ -119,7 +119,16 @@ func TestPackage(t *testing.T) {
 		}
 	}
 	m.guards()
+	m.comesBack()
 	m.isRemoved(client)
+}
+
+// comesBack removes the package and installs it again: the director works again, by the configuration that was left.
+func (m *machine) comesBack() {
+	m.t.Helper()
+	m.run("dpkg", "--no-triggers", "--force-unsafe-io", "--remove", "lvsd")
+	m.install(newVersion)
+	m.isHealthy(newVersion)
 }
 
 // install installs a version as a person does, but for the triggers of other packages, which take long and have nothing to do with it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/lvsd/lvsd/pkg/health"
 	"github.com/lvsd/lvsd/pkg/status"
@@ -33,10 +34,20 @@ func printProbes(w io.Writer, list []status.Probes) error {
 			fmt.Fprintf(t, "  %s\t%s\t%s\n", probe.At.Format("15:04:05.000"), took(probe), outcome(probe))
 		}
 		if p.Check.Output != "" {
-			fmt.Fprintf(t, "output of the last one:\n%s\n", "  "+indent(strings.TrimRight(p.Check.Output, "\n")))
+			fmt.Fprintf(t, "output of the last one:\n%s\n", "  "+indent(strings.TrimRight(harmless(p.Check.Output), "\n")))
 		}
 	}
 	return t.Flush()
+}
+
+// harmless takes out what a terminal would obey.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
 }
 
 func took(p status.Probe) string {

@@ -72,7 +72,7 @@ func TestWhyText(t *testing.T) {
 		}},
 		{"error", func(s *status.Status, _ *status.Service, r *status.Server) {
 			s.Daemon.InStep, s.Daemon.Reload = false, "no"
-			s.Daemon.Errors = []string{"add 10.0.0.1:80 to tcp 192.0.2.1:80: no such file or directory", "another"}
+			s.Daemon.Errors = []string{"add 10.0.0.1:80 to tcp 192.0.2.1:80: no such file or directory", "another", "add tcp 192.0.2.1:8080 (scheduler wrr): no such file or directory"}
 			r.Present, r.Weight = false, 0
 		}},
 	} {

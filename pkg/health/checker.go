@@ -17,6 +17,10 @@ import (
 // eventQueue is how many events wait for their reader before some are lost.
 const eventQueue = 1024
 
+// shortPause is the time between two words about checks that cannot be made: there
+// may be thousands of them.
+const shortPause = time.Minute
+
 // Checker runs checks. Of each, at most one probe is under way, so no check
 // waits for another and the number of probes is bounded by that of the checks.
 type Checker struct {
@@ -30,7 +34,8 @@ type Checker struct {
 	connector *check.Connector // makes the checks that only connect; nil before the first
 	running   context.Context  // Run's; nil while it does not run
 	entries   map[Key]*entry
-	lost      int // events, since the last one that found room
+	lost      int       // events, since the last one that found room
+	short     time.Time // when it was last said that checks cannot be made
 }
 
 // New makes a Checker without checks.
@@ -190,6 +195,10 @@ func (c *Checker) record(e *entry, started time.Time, r check.Result) {
 func (c *Checker) take(e *entry, started, now time.Time, r check.Result) time.Duration {
 	from, weight := e.machine.state, e.weight
 	changed := e.take(started, now, r)
+	if r.Unasked && now.Sub(c.short) >= shortPause {
+		c.short = now
+		c.log.Error("servers cannot be asked, their states stay", "check", e.Name, "err", r.Error)
+	}
 	if changed.state || !sameWeight(weight, e.weight) {
 		c.kick()
 	}

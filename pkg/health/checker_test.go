@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	mu     sync.Mutex
 	err    string
+	short  bool // of what it needs to ask
 	hang   bool // until the context ends
 	weight *int32
 	starts []time.Time
@@ -32,7 +33,7 @@ func (f *fake) Run(ctx context.Context, _ check.Target) check.Result {
 	f.mu.Lock()
 	f.starts = append(f.starts, time.Now())
 	f.under++
-	r := check.Result{OK: f.err == "" && !f.hang, Error: f.err, Weight: f.weight}
+	r := check.Result{OK: f.err == "" && !f.hang, Error: f.err, Unasked: f.short, Weight: f.weight}
 	hang := f.hang
 	f.mu.Unlock()
 	began := time.Now()
@@ -138,6 +139,26 @@ func TestDetection(t *testing.T) {
 		wantWithin(t, time.Since(recovered), 0, 11*time.Second+1100*time.Millisecond)
 		if e := <-c.Events(); e.State != Up || e.Error != "" {
 			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// That the director has no descriptor left says nothing of its servers.
+func TestUnaskedSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		w := wantedOf("tcp 10.0.0.2:80", f)
+		c := running(t, w)
+		after(testTiming.Interval)
+		f.set(func(f *fake) { f.err, f.short = "too many open files", true })
+		after(100 * testTiming.Interval)
+		if s := c.Snapshot()[w.Key]; s.State != Up || s.Last.OK || s.Last.Error != "too many open files" {
+			t.Errorf("got %+v", s)
+		}
+		f.set(func(f *fake) { f.err, f.short = "connection refused", false })
+		after(2 * testTiming.Interval)
+		if s := c.Snapshot()[w.Key]; s.State != Down {
+			t.Errorf("got %+v", s)
 		}
 	})
 }

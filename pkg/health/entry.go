@@ -77,11 +77,16 @@ func (e *entry) first() time.Duration {
 	return e.Timing.first()
 }
 
+// take notes a result. Where the host could not ask, that is all: else the
+// director would take every server out of service because of itself.
 func (e *entry) take(started, now time.Time, r check.Result) change {
-	var c change
-	e.machine, c = e.machine.step(e.Timing, r.OK, now)
 	e.past.add(Probe{At: started, Duration: r.Duration, OK: r.OK, Error: r.Error})
 	e.last = r
+	if r.Unasked {
+		return change{}
+	}
+	var c change
+	e.machine, c = e.machine.step(e.Timing, r.OK, now)
 	if r.OK {
 		e.weight = r.Weight
 	}

@@ -56,9 +56,19 @@ func environment(e notice.Event, lost int) []string {
 	}
 }
 
-// clean takes the bytes away that no environment can hold; a cause may quote a
-// server.
-func clean(s string) string { return strings.ReplaceAll(s, "\x00", "") }
+// maxValue is how long a variable may be in bytes. The kernel takes 128 KiB
+// (MAX_ARG_STRLEN), and of all of them together a quarter of the stack (execve(2)).
+const maxValue = 64 << 10
+
+// clean takes away what no environment can hold: a cause may quote a server, or
+// be that of a refused reload with thousands of problems.
+func clean(s string) string {
+	s = strings.ReplaceAll(s, "\x00", "")
+	if len(s) > maxValue {
+		s = strings.ToValidUTF8(s[:maxValue], "")
+	}
+	return s
+}
 
 func stamp(t time.Time) string {
 	if t.IsZero() {

@@ -63,6 +63,16 @@ func TestKeepalivedStates(t *testing.T) {
 	}
 }
 
+// The kernel takes a variable of 128 KiB at most. What is longer is cut, at a
+// letter.
+func TestLongCause(t *testing.T) {
+	e := sampleEvents[0]
+	e.Cause = strings.Repeat("ä", 100_000)
+	if err := runProgram(t, e, 5*time.Second, "/bin/sh", "-c", `[ "${#LVSD_CAUSE}" -gt 1000 ]`); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProgramFails(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -155,6 +155,13 @@ func TestTell(t *testing.T) {
 	})
 }
 
+// What a server says is one line, and no command for a terminal.
+func TestErrorText(t *testing.T) {
+	if got, want := errorText(errors.New("550 no\n\x1b]0;title\x07 \u009b31m at all\xff")), "550 no ]0;title 31m at all"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestFlappingIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := open(t, receiverOf("all"))

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
@@ -124,12 +126,15 @@ func TestReceivers(ctx context.Context, director, name string, list []config.Rec
 	return outcomes, nil
 }
 
-// errorText is an error on one line, "" without one.
+// errorText is an error on one line, "" without one. A server may have a say in
+// it, so that it holds nothing that a terminal would obey.
 func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError
+	}), " ")
 }
 
 // tlsConfig is how a server with this name is verified.

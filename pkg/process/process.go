@@ -95,8 +95,10 @@ func runGroup(cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		// Someone of the group lives, so the group's number is still its own.
+	var failed *exec.ExitError // which hides exec.ErrWaitDelay
+	if errors.Is(err, exec.ErrWaitDelay) || errors.As(err, &failed) {
+		// Someone of the group lives, or nobody: its number is free for a moment
+		// only, and numbers are given out in turn.
 		_ = killGroup(cmd)
 	}
 	return err

@@ -58,7 +58,11 @@ func TestDeadline(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v, want the deadline", err)
 	}
-	child := strings.TrimSpace(end.Output)
+	wantGone(t, strings.TrimSpace(end.Output))
+}
+
+func wantGone(t *testing.T, child string) {
+	t.Helper()
 	for range 100 {
 		// An orphan stays a zombie until init collects it.
 		status, err := os.ReadFile("/proc/" + child + "/status")
@@ -68,4 +72,16 @@ func TestDeadline(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("the child %s still lives", child)
+}
+
+// What a program leaves behind that holds its output goes with it, whether it
+// succeeded or failed.
+func TestLeftBehind(t *testing.T) {
+	for _, code := range []string{"0", "1"} {
+		end, err := Program{Command: sh("sleep 1000 & echo $!; exit " + code)}.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantGone(t, strings.TrimSpace(end.Output))
+	}
 }

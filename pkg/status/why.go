@@ -221,6 +221,13 @@ func roleWords(s Status, v Service) string {
 	return ""
 }
 
+// names tells whether a text names a service, and not only one whose port begins
+// with the same digits.
+func names(text, service string) bool {
+	parts := strings.Split(text, service)
+	return slices.ContainsFunc(parts[1:], func(rest string) bool { return rest == "" || rest[0] < '0' || rest[0] > '9' })
+}
+
 func kernelWords(s Status, v Service, r Server) string {
 	have := fmt.Sprintf("The kernel has it with weight %d", r.Weight)
 	if !r.Present {
@@ -239,7 +246,7 @@ func kernelWords(s Status, v Service, r Server) string {
 	}
 	var about []string
 	for _, e := range d.Errors {
-		if strings.Contains(e, v.Service.String()) {
+		if names(e, v.Service.String()) {
 			about = append(about, e)
 		}
 	}

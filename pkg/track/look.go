@@ -59,18 +59,30 @@ func probe(s check.Spec, to check.Target) func(context.Context) (int, error) {
 // process looks for a process by its name, of which the kernel keeps 15 bytes
 // (TASK_COMM_LEN).
 func process(proc, name string) error {
-	names, err := filepath.Glob(filepath.Join(proc, "[0-9]*", "comm"))
+	stats, err := filepath.Glob(filepath.Join(proc, "[0-9]*", "stat"))
 	if err != nil {
 		return err
 	}
 	want := []byte(name[:min(len(name), 15)])
-	for _, path := range names {
+	for _, path := range stats {
 		// One that cannot be read has ended meanwhile.
-		if comm, err := os.ReadFile(path); err == nil && bytes.Equal(bytes.TrimSuffix(comm, []byte("\n")), want) {
+		if stat, err := os.ReadFile(path); err == nil && runs(stat, want) {
 			return nil
 		}
 	}
 	return fmt.Errorf("no process %s", name)
+}
+
+// runs tells whether /proc/PID/stat, "PID (NAME) STATE …", is that of a process of
+// a name, which may hold parentheses itself. One that has ended is there until its
+// parent has asked how: Z, and X for a moment (proc(5)).
+func runs(stat, name []byte) bool {
+	begin, end := bytes.IndexByte(stat, '('), bytes.LastIndex(stat, []byte(") "))
+	if begin < 0 || end < begin || !bytes.Equal(stat[begin+1:end], name) {
+		return false
+	}
+	state := stat[end+2:]
+	return !bytes.HasPrefix(state, []byte("Z")) && !bytes.HasPrefix(state, []byte("X"))
 }
 
 func number(path string) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestSum(t *testing.T) {
@@ -173,6 +175,33 @@ func TestLooks(t *testing.T) {
 				t.Errorf("got %d, %v, want %d, %t", number, err, tt.number, tt.ok)
 			}
 		})
+	}
+}
+
+// A process that has ended does not count while its parent has not asked how.
+func TestEndedProcess(t *testing.T) {
+	const name = "lvsd-zombie (1)"
+	program := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink("/bin/sleep", program); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	if err := process("/proc", name); err != nil {
+		t.Errorf("while it runs: %v", err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := process("/proc", name); err == nil {
+		t.Error("it is found after its end")
 	}
 }
 

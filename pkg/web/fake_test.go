@@ -28,7 +28,10 @@ type fake struct {
 	slow         time.Duration // that a reading takes
 }
 
-func (f *fake) Status(context.Context) (status.Status, error) {
+func (f *fake) Status(ctx context.Context) (status.Status, error) {
+	if err := ctx.Err(); err != nil {
+		return status.Status{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++

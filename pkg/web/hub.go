@@ -59,8 +59,11 @@ func (h *hub) read(ctx context.Context) (status.Status, error) {
 	}
 	defer func() { <-h.reading }()
 	if start := time.Now(); start.Sub(h.at) > settle {
-		h.last, h.lastErr = h.director.Status(ctx)
-		h.at = time.Now()
+		s, err := h.director.Status(ctx)
+		if ctx.Err() != nil {
+			return status.Status{}, ctx.Err() // the error of who goes away is nobody else's
+		}
+		h.last, h.lastErr, h.at = s, err, time.Now()
 		h.took = h.at.Sub(start)
 	}
 	return h.last, h.lastErr

@@ -550,3 +550,17 @@ func hashed(t *testing.T) string {
 	}
 	return string(hash)
 }
+
+// Who goes away while the status is read spoils it for nobody else.
+func TestImpatientReader(t *testing.T) {
+	d := &fake{now: sample(1, 1)}
+	h := newHub(d)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.read(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("who went away got %v", err)
+	}
+	if _, err := h.read(t.Context()); err != nil {
+		t.Errorf("who came after got %v", err)
+	}
+}

@@ -63,6 +63,17 @@ func reason(ctx context.Context, err error) error {
 	return cause(err)
 }
 
+// unasked tells whether an error is that this host has no descriptor, memory or
+// process left for a check.
+func unasked(err error) bool {
+	for _, short := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN} {
+		if errors.Is(err, short) {
+			return true
+		}
+	}
+	return false
+}
+
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()

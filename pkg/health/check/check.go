@@ -54,7 +54,8 @@ func (t Target) addrPort() netip.AddrPort { return netip.AddrPortFrom(t.Address,
 // Result is the outcome of one check.
 type Result struct {
 	OK       bool          `json:"ok"`
-	Error    string        `json:"error,omitempty"` // why not OK, in words
+	Error    string        `json:"error,omitempty"`   // why not OK, in words
+	Unasked  bool          `json:"unasked,omitempty"` // the host could not ask, so that it says nothing of the server
 	Duration time.Duration `json:"duration"`
 	Weight   *int32        `json:"weight,omitempty"` // exec with dynamic_weight only: the weight that the server asks for
 	Output   string        `json:"output,omitempty"` // exec only: the beginning of what the program wrote
@@ -127,7 +128,7 @@ func (c *compiled) Run(ctx context.Context, t Target) Result {
 	a, err := c.probe(ctx, t)
 	r := Result{OK: err == nil, Duration: time.Since(start), Weight: a.weight, Output: a.output}
 	if err != nil {
-		r.Error = printable(err.Error())
+		r.Error, r.Unasked = printable(err.Error()), unasked(err)
 		r.Weight = nil
 	}
 	return r

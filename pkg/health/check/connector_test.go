@@ -200,6 +200,9 @@ func TestConnectorDescriptorLimit(t *testing.T) {
 	for range probes {
 		c.Add(&Series{Target: hung, Timeout: shortTimeout, Done: func(_ time.Time, r Result) time.Duration {
 			words <- r.Error
+			if want := strings.HasSuffix(r.Error, "too many open files"); r.Unasked != want {
+				t.Errorf("%s: unasked is %t", r.Error, r.Unasked)
+			}
 			return never
 		}}, 0)
 	}

@@ -131,7 +131,7 @@ func (p dnsProbe) read(conn net.Conn) ([]byte, error) {
 
 func (p dnsProbe) judge(reply *dns.Msg) error {
 	if reply.Rcode != dns.RcodeSuccess {
-		return fmt.Errorf("answered %s", dns.RcodeToString[reply.Rcode])
+		return fmt.Errorf("answered %s", rcode(reply.Rcode))
 	}
 	var got []string
 	for _, rr := range reply.Answer {
@@ -145,6 +145,14 @@ func (p dnsProbe) judge(reply *dns.Msg) error {
 		got = append(got, data)
 	}
 	return p.missing(got, reply.Truncated)
+}
+
+// rcode is a response code as it is registered, or its number.
+func rcode(code int) string {
+	if name := dns.RcodeToString[code]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("RCODE%d", code)
 }
 
 func (p dnsProbe) missing(got []string, truncated bool) error {

@@ -139,6 +139,14 @@ func TestDNSFailures(t *testing.T) {
 		})
 		wantTimeout(t, spec, target, "A www.example.com. at ADDR: timed out")
 	})
+	t.Run("code without a name", func(t *testing.T) {
+		target := serveUDP(t, func(query []byte) []byte {
+			query[2] |= 0x80
+			query[3] = 12
+			return query
+		})
+		wantDown(t, spec, target, "A www.example.com. at ADDR: answered RCODE12")
+	})
 	t.Run("not DNS", func(t *testing.T) {
 		wantDown(t, spec, serveUDP(t, func([]byte) []byte { return []byte("hello") }),
 			"A www.example.com. at ADDR: malformed reply: bad header question count: dns: overflow unpacking uint16")

@@ -96,10 +96,13 @@ func (t Target) words() []word {
 	words := []word{
 		{"service", t.Names.Service},
 		{"server", t.Names.Server},
-		{"address", t.Address.String()},
-		{"port", strconv.Itoa(int(t.Port))},
+		{"address", ""},
+		{"port", ""},
 		{"vip", ""},
 		{"vip_port", ""},
+	}
+	if t.Address.IsValid() { // not where VRRP tracks a program
+		words[2].value, words[3].value = t.Address.String(), strconv.Itoa(int(t.Port))
 	}
 	if vip := t.Names.VIP; vip.IsValid() {
 		words[4].value, words[5].value = vip.Addr().String(), strconv.Itoa(int(vip.Port()))

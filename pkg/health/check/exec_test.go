@@ -68,6 +68,15 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// A program that asks nobody in particular, as those that VRRP tracks, gets no
+// words in place of an address.
+func TestExecWithoutTarget(t *testing.T) {
+	r := wantUp(t, &Exec{Command: sh(`echo "<$LVSD_ADDRESS> <$LVSD_PORT> <$1>"`, "{address}")}, Target{})
+	if r.Output != "<> <> <>\n" {
+		t.Errorf("got %q", r.Output)
+	}
+}
+
 func TestExecDeadline(t *testing.T) {
 	for _, tt := range []struct{ name, script string }{
 		{"hung", "echo $$; exec sleep 1000"},

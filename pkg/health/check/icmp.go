@@ -60,7 +60,9 @@ func openPing(ctx context.Context, t Target) (conn net.Conn, raw bool, err error
 	if t.Address.Is6() {
 		network = "ip6:ipv6-icmp"
 	}
-	d := net.Dialer{LocalAddr: localAddr("ip", t.Source), Control: control(t)}
+	// Without the source, which control would give a late port: a raw socket has
+	// none, and one of IPv6 refuses that.
+	d := net.Dialer{LocalAddr: localAddr("ip", t.Source), Control: control(Target{Mark: t.Mark})}
 	conn, err = d.DialContext(ctx, network, t.Address.String())
 	if errors.Is(err, os.ErrPermission) {
 		err = errNoPing

@@ -70,9 +70,8 @@ func TestPermittedICMP(t *testing.T) {
 		wantUp(t, &ICMP{}, v6)
 	})
 	t.Run("source and mark", func(t *testing.T) {
-		marked := v4
-		marked.Source, marked.Mark = netip.MustParseAddr("127.0.0.2"), 7
-		wantUp(t, &ICMP{}, marked)
+		wantUp(t, &ICMP{}, marked(v4, "127.0.0.2"))
+		wantUp(t, &ICMP{}, marked(v6, "::1"))
 	})
 	t.Run("hung raw socket", func(t *testing.T) { wantNoReply(t, v4) })
 	sysctl(t, "ping_group_range", "0 0")
@@ -81,14 +80,19 @@ func TestPermittedICMP(t *testing.T) {
 		wantUp(t, &ICMP{}, v6)
 	})
 	t.Run("source and mark of a ping socket", func(t *testing.T) {
-		marked := v4
-		marked.Source, marked.Mark = netip.MustParseAddr("127.0.0.2"), 7
-		wantUp(t, &ICMP{}, marked)
+		wantUp(t, &ICMP{}, marked(v4, "127.0.0.2"))
+		wantUp(t, &ICMP{}, marked(v6, "::1"))
 	})
 	t.Run("hung ping socket", func(t *testing.T) { wantNoReply(t, v4) })
 	t.Run("unreachable", func(t *testing.T) {
 		wantDown(t, &ICMP{}, Target{Address: netip.MustParseAddr("192.0.2.1")}, "ping ADDR: network is unreachable")
 	})
+}
+
+// marked is a target that is asked from an address and with a mark.
+func marked(t Target, source string) Target {
+	t.Source, t.Mark = netip.MustParseAddr(source), 7
+	return t
 }
 
 func wantNoReply(t *testing.T, target Target) {

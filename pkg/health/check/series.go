@@ -86,5 +86,5 @@ func (s *Series) result(err error, took time.Duration) Result {
 	if !errors.Is(err, errNoPort) {
 		err = connectFailure(s.Target.addrPort(), err)
 	}
-	return Result{Error: printable(err.Error()), Duration: took}
+	return Result{Error: printable(err.Error()), Unasked: unasked(err), Duration: took}
 }
