@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,6 +27,9 @@ const (
 	lb1Port      = ":8001"
 	lb2Port      = ":8002"
 )
+
+// strayFrames is how many frames for nobody the director gets.
+const strayFrames = 20
 
 // up gives a device an address.
 func up(device, address string) error {
@@ -57,6 +61,8 @@ name = %[1]q
 state_dir = %[2]q
 data_dir = %[2]q
 [http]
+[guard]
+interfaces = "eth0"
 [vrrp.front]
 interface = "eth0"
 id = 51
@@ -164,10 +170,27 @@ func (s *site) do(what string) error {
 		return s.command("lb1", "drain", "shop/rs2", "--reason", "a new disk").Run()
 	case "/server-enabled":
 		return s.command("lb1", "enable", "shop/rs2").Run()
+	case "/strays":
+		return s.strays()
 	case "/failover":
 		return s.command("lb1", "failover").Run()
 	}
 	return fmt.Errorf("nobody knows how to do %s", what)
+}
+
+// strays sends the active director SYNs to a port of the VIP that no service has.
+func (s *site) strays() error {
+	from, errFrom := s.lab.Host("rs1").MAC("eth0")
+	to, errTo := s.lab.Host("lb1").MAC("eth0")
+	if err := errors.Join(errFrom, errTo); err != nil {
+		return err
+	}
+	return s.lab.Host("rs1").SendFrames("eth0", 1000, strayFrames, func(i int) []byte {
+		return lab.Frame{
+			From: from, To: to, Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, 7}), uint16(1024+i)),
+			Target: netip.AddrPortFrom(lab.VIP4, 9999), Flags: lab.SYN,
+		}.Bytes()
+	})
 }
 
 // forward makes a port of the guest lead to the page of a director.

@@ -74,7 +74,7 @@ func boot(t *testing.T) {
 
 // do has something done in the guest.
 func do(what string) error {
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: 30 * time.Second} // a command takes seconds to start in a busy guest
 	resp, err := client.Get("http://" + guestHost + controlPort + "/" + what)
 	if err != nil {
 		return err
@@ -111,9 +111,15 @@ func server(service, name string) string {
 		.map((r) => r.querySelector(".badge").textContent).join()`, service, name)
 }
 
+// dropped is an expression: how many packets the page says were dropped in all, for
+// being to no service of the VIP.
+const dropped = `[...document.querySelectorAll("#guard-rows tr.rule")].filter((r) => r.querySelector(".who").textContent === "no service at this port")
+	.map((r) => r.cells[7].textContent).join()`
+
 // The page of a director at work shows what happens, each thing within two seconds
 // and without being loaded again: a server dies and comes back, is drained and is
-// not any more, and the director hands over to the other one.
+// not any more, the guard drops what is for no service, and the director hands over
+// to the other one.
 func TestPage(t *testing.T) {
 	boot(t)
 	b := browser.Open(t, "http://"+guestHost+lb1Port)
@@ -122,6 +128,7 @@ func TestPage(t *testing.T) {
 	b.Shows("three services", `document.querySelectorAll("details.service").length === 3`)
 	b.Shows("all servers", fmt.Sprintf(`%s === "up"`, rs2))
 	b.Shows("the role", `document.getElementById("role").textContent === "active"`)
+	b.Shows("the guard", `document.getElementById("guard-badges").textContent.startsWith("enforcing")`)
 	for _, step := range []struct {
 		do    string
 		shows string
@@ -130,6 +137,7 @@ func TestPage(t *testing.T) {
 		{"server-comes-back", rs2 + ` === "up"`},
 		{"server-drained", rs2 + ` === "drained" && document.getElementById("list").textContent.includes("(a new disk)")`},
 		{"server-enabled", rs2 + ` === "up"`},
+		{"strays", fmt.Sprintf(`%s === "%d"`, dropped, strayFrames)},
 		{"failover", `document.getElementById("role").textContent === "standby" && document.getElementById("instances").textContent.includes("is active, heard")`},
 	} {
 		start := time.Now()
@@ -143,10 +151,10 @@ func TestPage(t *testing.T) {
 		if late := shown - done; late > soon {
 			t.Errorf("%s: shown %s after it was done", step.do, late)
 		}
-		if step.do == "server-dies" {
+		if step.do == "server-dies" || step.do == "strays" {
 			for _, s := range browser.Screens {
 				b.Use(s)
-				b.Picture("director-" + s.Name)
+				b.Picture(step.do + "-" + s.Name)
 				for _, v := range b.Violations() {
 					t.Errorf("%s: %s", s.Name, v)
 				}

@@ -13,6 +13,9 @@ import (
 func printGuard(w io.Writer, now time.Time, g status.Guard) error {
 	var b strings.Builder
 	printGuardHead(&b, g)
+	if g.Error != "" {
+		fmt.Fprintf(&b, "error: %s\n", indent(g.Error))
+	}
 	b.WriteString("\n")
 	t := table{{"VIP / RULE", "PASSED", "DROPPED", "BYTES PASSED", "BYTES DROPPED"}}
 	for _, v := range g.VIPs {

@@ -14,6 +14,7 @@ import (
 	"github.com/lvsd/lvsd/pkg/desired"
 	"github.com/lvsd/lvsd/pkg/guard"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/reconcile"
 	"github.com/lvsd/lvsd/pkg/status"
 )
 
@@ -49,6 +50,7 @@ type guarding struct {
 	mu      sync.Mutex
 	samples []lvs.GuardSample // the newest first
 	syns    []synReading      // the newest first, two at most
+	fault   string            // what the rounds could not do about the guard, "" if nothing
 }
 
 // synReading is what services were asked until a moment.
@@ -182,6 +184,29 @@ func (g *guarding) asked(key lvs.ServiceKey) *status.GuardSYNs {
 	}
 }
 
+// roundDone keeps what a round could not do about the guard. What waits to be tried
+// again still has the reason of the round that tried it.
+func (g *guarding) roundDone(round reconcile.Round) {
+	if round.Err != nil {
+		return // it did not come so far
+	}
+	waits, failed := guardFaults(&round)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case failed != nil:
+		g.fault = failed.Error()
+	case waits == nil:
+		g.fault = ""
+	}
+}
+
+func (g *guarding) problem() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fault
+}
+
 // status adds the guard to a status.
 func (g *guarding) status(s *status.Status, c *config.Config, addresses map[lvs.AddressKey]lvs.Address) {
 	want := desired.Guard(c, desired.Host{Addresses: addresses}, g.told(c))
@@ -194,6 +219,7 @@ func (g *guarding) status(s *status.Status, c *config.Config, addresses map[lvs.
 		counters, err = g.kernel.Counters()
 	}
 	s.SetGuard(want, have, counters, g.blocks.List(s.Time), errors.Join(g.lists.Err(), err))
+	s.Guard.Error = g.problem()
 	for i := range s.Services {
 		s.Services[i].SYNs = g.asked(s.Services[i].Service)
 	}

@@ -110,10 +110,20 @@ func TestGuardThatFails(t *testing.T) {
 	if g := r.status().Guard; g.Loaded || len(g.Interfaces) != 1 || g.Interfaces[0].Mode != "" {
 		t.Errorf("status: %+v", g)
 	}
+	if got := r.status().Guard.Error; got != "load guard: this kernel cannot" {
+		t.Errorf("the reason: %q", got)
+	}
 	err = control.Dial(r.socket()).Block(t.Context(), netip.MustParsePrefix("10.0.0.0/8"), 0)
 	if err == nil || !strings.Contains(err.Error(), "it is noted, but the guard does not do it yet: load guard: waits to be tried again") {
 		t.Errorf("block: %v", err)
 	}
+	if got := r.status().Guard.Error; got != "load guard: this kernel cannot" {
+		t.Errorf("the reason while it waits to be tried again: %q", got)
+	}
+	r.guard.Set(func() { r.guard.Fail = nil })
+	_, err = control.Dial(r.socket()).Reload(t.Context())
+	must(t, err)
+	eventually(t, "it is loaded after all", func() bool { g := r.status().Guard; return g.Loaded && g.Error == "" })
 }
 
 func TestGuardTells(t *testing.T) {

@@ -128,17 +128,31 @@ func (d *Director) unguard() error {
 // guardProblem is the first thing about the guard that a round did not do, nil if
 // there is none.
 func guardProblem(round *reconcile.Round) error {
+	waits, failed := guardFaults(round)
+	switch {
+	case failed != nil:
+		return failed
+	case waits != nil:
+		return fmt.Errorf("%s: waits to be tried again", waits)
+	}
+	return nil
+}
+
+// guardFaults are the first operation on the guard that waits after a round, and the
+// first error of one that was tried; nil if there is none.
+func guardFaults(round *reconcile.Round) (waits plan.Op, failed error) {
 	for _, r := range round.Results {
 		if r.Err != nil && plan.IsGuard(r.Op) {
-			return r.Err
+			failed = r.Err
+			break
 		}
 	}
 	for _, op := range round.Deferred {
 		if plan.IsGuard(op) {
-			return fmt.Errorf("%s: waits to be tried again", op)
+			return op, failed
 		}
 	}
-	return nil
+	return nil, failed
 }
 
 // lines are the lines of an error, none of nil.

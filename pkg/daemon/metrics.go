@@ -28,6 +28,7 @@ func (d *Director) sample(ctx context.Context) (metrics.Sample, error) {
 func (d *Director) roundDone(round reconcile.Round) {
 	failed := round.Failed()
 	d.metrics.Round(round.Took, round.OK(), len(round.Results)-failed, failed)
+	d.guarding.roundDone(round)
 	d.tellRound(round)
 	d.web.Kick()
 }

@@ -10,6 +10,7 @@ import (
 // Guard is the guard in front of the VIPs, as the kernel has it.
 type Guard struct {
 	Loaded     bool             `json:"loaded"`  // else the rest is the configuration's
+	Error      string           `json:"error"`   // what could not be done about it and is tried again, or ""
 	Enforce    bool             `json:"enforce"` // false: it counts what it would drop
 	Interfaces []GuardInterface `json:"interfaces"`
 	Allow      int              `json:"allow"`     // networks on the list

@@ -75,7 +75,7 @@ func TestPageByKeyboard(t *testing.T) {
 	if want := "skip scroll find only open SUMMARY SUMMARY A"; got != want {
 		t.Errorf("the order is %s, want %s", got, want)
 	}
-	b.Do(chromedp.Focus("summary"), chromedp.KeyEvent(kb.Enter))
+	b.Do(chromedp.Focus("details.service > summary"), chromedp.KeyEvent(kb.Enter))
 	if browser.Value[bool](b, `document.querySelector("details.service").open`) {
 		t.Error("a service does not close by the keyboard")
 	}

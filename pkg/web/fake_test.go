@@ -26,6 +26,7 @@ type fake struct {
 	alive, ready error
 	reads        int
 	slow         time.Duration // that a reading takes
+	guard        func(at time.Time) *status.Guard
 }
 
 func (f *fake) Status(ctx context.Context) (status.Status, error) {
@@ -37,7 +38,10 @@ func (f *fake) Status(ctx context.Context) (status.Status, error) {
 	f.reads++
 	time.Sleep(f.slow)
 	s := f.now
-	s.Time = time.Now()
+	s.Time = time.Now().Truncate(time.Millisecond) // as exact as the page's, so that its rates are
+	if f.guard != nil {
+		s.Guard = f.guard(s.Time)
+	}
 	return s, f.err
 }
 

@@ -19,8 +19,20 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 var files = map[string][2]string{
 	"/{$}":       {"page/index.html", "text/html; charset=utf-8"},
 	"/style.css": {"page/style.css", "text/css; charset=utf-8"},
-	"/page.js":   {"page/page.js", "text/javascript; charset=utf-8"},
 	"/icon.svg":  {"page/icon.svg", "image/svg+xml"},
+	"/page.js":   script("page"),
+
+	// What page.js imports.
+	"/chart.js":    script("chart"),
+	"/dom.js":      script("dom"),
+	"/guard.js":    script("guard"),
+	"/services.js": script("services"),
+	"/state.js":    script("state"),
+	"/words.js":    script("words"),
+}
+
+func script(name string) [2]string {
+	return [2]string{"page/" + name + ".js", "text/javascript; charset=utf-8"}
 }
 
 func handler(d Director, h *hub, metrics http.Handler) http.Handler {

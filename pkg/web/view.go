@@ -49,6 +49,7 @@ type service struct {
 	Connections uint64         `json:"cps"` // all per second
 	In          uint64         `json:"in"`  // bytes
 	Out         uint64         `json:"out"`
+	Asked       *asked         `json:"asked,omitempty"`
 	Servers     []server       `json:"servers"`
 }
 
@@ -120,7 +121,7 @@ func serviceOf(v status.Service) service {
 	s := service{
 		ID: v.Service, Name: v.Virtual, Method: strings.Join(words, " "), Missing: !v.Present, QuorumLost: v.QuorumLost, Ignoring: v.Ignoring,
 		Active: v.Active, Inactive: v.Inactive, Connections: v.Rates.Connections, In: v.Rates.BytesIn, Out: v.Rates.BytesOut,
-		Servers: make([]server, 0, len(v.Servers)),
+		Servers: make([]server, 0, len(v.Servers)), Asked: askedOf(v.SYNs),
 	}
 	for _, r := range v.Servers {
 		s.Servers = append(s.Servers, serverOf(r))
@@ -156,15 +157,17 @@ func serverOf(r status.Server) server {
 type pageState struct {
 	head     json.RawMessage
 	changes  json.RawMessage
-	order    []string // of the services' ids
+	guard    json.RawMessage // null without one
+	order    []string        // of the services' ids
 	services map[string]json.RawMessage
 }
 
 func stateOf(s status.Status, err error, recent []Change) (pageState, error) {
 	p := pageState{services: make(map[string]json.RawMessage, len(s.Services))}
-	var errs [2]error
+	var errs [3]error
 	p.head, errs[0] = json.Marshal(headOf(s, err))
 	p.changes, errs[1] = json.Marshal(append([]Change{}, recent...))
+	p.guard, errs[2] = json.Marshal(guardOf(s.Guard))
 	for _, e := range errs {
 		if e != nil {
 			return p, fmt.Errorf("write the page's data: %w", e)
@@ -187,6 +190,7 @@ type frame struct {
 	Full     bool              `json:"full,omitempty"` // forget all before
 	Head     json.RawMessage   `json:"head"`
 	Changes  json.RawMessage   `json:"changes,omitempty"`
+	Guard    json.RawMessage   `json:"guard,omitempty"` // null without one
 	Order    []string          `json:"order,omitempty"`
 	Services []json.RawMessage `json:"services,omitempty"`
 	Gone     []string          `json:"gone,omitempty"`
@@ -197,6 +201,9 @@ func (p pageState) since(old pageState) frame {
 	f := frame{Head: p.head}
 	if !bytes.Equal(p.changes, old.changes) {
 		f.Changes = p.changes
+	}
+	if !bytes.Equal(p.guard, old.guard) {
+		f.Guard = p.guard
 	}
 	for i, id := range p.order {
 		if !bytes.Equal(p.services[id], old.services[id]) {

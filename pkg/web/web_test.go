@@ -60,6 +60,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/", nil, 200, "<!DOCTYPE html>"},
 		{"HEAD", "/", nil, 200, ""},
 		{"GET", "/page.js", nil, 200, "EventSource"},
+		{"GET", "/guard.js", nil, 200, "export function drawGuard"},
 		{"GET", "/style.css", nil, 200, "color-scheme"},
 		{"GET", "/icon.svg", nil, 200, "<svg"},
 		{"GET", "/healthz", nil, 200, "ok\n"},

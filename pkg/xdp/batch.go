@@ -27,7 +27,8 @@ func dump[K comparable, V any](m *ebpf.Map) (map[K]V, error) {
 
 func dumpBatches[K comparable, V any](m *ebpf.Map, all map[K]V) error {
 	var cursor ebpf.MapBatchCursor
-	keys, values := make([]K, batchSize), make([]V, batchSize)
+	size := min(batchSize, int(m.MaxEntries()))
+	keys, values := make([]K, size), make([]V, size)
 	for {
 		n, err := m.BatchLookup(&cursor, keys, values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -50,6 +51,20 @@ func dumpEach[K comparable, V any](m *ebpf.Map, all map[K]V) error {
 		all[key] = value
 	}
 	return entries.Err()
+}
+
+// readAt reads these entries of an array. A guard has a few of the thousands that an
+// array has room for, which would take long to read whole each second.
+func readAt[V any](m *ebpf.Map, places []uint32) (map[uint32]V, error) {
+	all := make(map[uint32]V, len(places))
+	for _, p := range places {
+		var value V
+		if err := m.Lookup(p, &value); err != nil {
+			return nil, fmt.Errorf("read map %s: %w", m, err)
+		}
+		all[p] = value
+	}
+	return all, nil
 }
 
 // putAll writes entries; where the kernel has no batches of this kind of map, one

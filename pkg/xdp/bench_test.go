@@ -106,3 +106,17 @@ func BenchmarkPacket(b *testing.B) {
 		cases(b)
 	})
 }
+
+// BenchmarkLook is what a look at a small guard takes: of everybody who watches the
+// director, once a second.
+func BenchmarkLook(b *testing.B) {
+	g := benchGuard(b)
+	for b.Loop() {
+		if _, err := g.Observe(lvs.Guard{}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := g.Counters(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -113,9 +113,12 @@ func source(vip netip.Addr, a guardAddress) netip.Prefix {
 // Retransmissions gives the SYNs to each service and how many of them were
 // repeated, in the order of VIPs and ports.
 func (g *Guard) Retransmissions() ([]lvs.GuardSYNCount, error) {
-	t, errTable := g.table()
-	meters, errMeters := dump[uint32, guardBuckets](g.objects.Meters)
-	if err := errors.Join(errTable, errMeters); err != nil {
+	t, err := g.table()
+	if err != nil {
+		return nil, fmt.Errorf("read the guard's SYNs: %w", err)
+	}
+	meters, err := readAt[guardBuckets](g.objects.Meters, t.places())
+	if err != nil {
 		return nil, fmt.Errorf("read the guard's SYNs: %w", err)
 	}
 	vips := t.scopes()

@@ -87,6 +87,18 @@ func (g *Guard) table() (table, error) {
 	return t, errors.Join(err4, err6, errPorts)
 }
 
+// places are those of the VIPs' and ports' entries in the arrays.
+func (t table) places() []uint32 {
+	var all []uint32
+	for _, v := range t.vips {
+		all = append(all, v.Id)
+	}
+	for _, scope := range t.ports {
+		all = append(all, place(scope))
+	}
+	return all
+}
+
 // portsOf gives the ports of a VIP with their scopes.
 func (t table) portsOf(vip uint32) map[lvs.GuardPort]uint32 {
 	ports := map[lvs.GuardPort]uint32{}
@@ -100,9 +112,12 @@ func (t table) portsOf(vip uint32) map[lvs.GuardPort]uint32 {
 
 // vips reads the VIPs under guard with their ports and limits.
 func (g *Guard) vips() (map[netip.Addr]lvs.GuardVIP, error) {
-	t, errTable := g.table()
-	limits, errLimits := dump[uint32, guardLimits](g.objects.Scopes)
-	if err := errors.Join(errTable, errLimits); err != nil {
+	t, err := g.table()
+	if err != nil {
+		return nil, err
+	}
+	limits, err := readAt[guardLimits](g.objects.Scopes, t.places())
+	if err != nil {
 		return nil, err
 	}
 	all := map[netip.Addr]lvs.GuardVIP{}
