@@ -3,9 +3,13 @@
 GO ?= go
 SHELL := /bin/sh
 
-# The kernel that tests, demo and bench run in: host, uml or qemu. Empty: the machine's own if it has IPVS and we are root, else uml.
+# The kernel that tests, demo and bench run in: host, uml, qemu, or qemu:VERSION for one of STOCK_KERNELS. Empty: the machine's own if it
+# has IPVS and we are root, else uml.
 KERNEL ?=
 export KERNEL
+
+# The stock kernels of Debian's releases, which hack/stock fetches.
+STOCK_KERNELS := 5.10 6.1 6.12
 
 # The directories whose tests need a kernel with IPVS and run in it; all others run on the machine as it is.
 KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl pkg/xdp
@@ -14,7 +18,15 @@ KERNEL_DIRS := hack/lab integration pkg/ipvs pkg/netdev pkg/firewall pkg/sysctl 
 BARE_PKG := ./integration/bare
 # So are those that install packages into the root file system.
 PACKAGING_PKG := ./integration/packaging
-GUEST := $(if $(filter qemu,$(KERNEL)),qemu,uml)
+GUEST := $(if $(filter qemu%,$(KERNEL)),$(KERNEL),uml)
+
+# The tests of rules run with one variant of iptables, legacy unless they are told. User-Mode Linux has no nf_tables, so that those of nft
+# have a kernel of their own.
+NFT_KERNEL := $(if $(filter qemu%,$(KERNEL)),$(KERNEL),qemu:6.1)
+NFT_TESTS := ^Test(Firewall|Masquerade|SNAT)
+
+# The whole program on each of STOCK_KERNELS: each method, the guard, a pair and its connections.
+PROGRAM_TESTS := ^Test(NAT|DR|TUN|GuardFollowsTheFile|Pair|IdleConnectionsArePushed)$$
 
 # The tests of checks against the servers that people run: they need those servers, and no kernel but the machine's.
 SERVER_PKG := ./integration/servers
@@ -26,7 +38,9 @@ KERNEL_PKGS = $(shell $(GO) list $(patsubst %,./%/...,$(wildcard $(KERNEL_DIRS))
 UNIT_PKGS = $(filter-out $(KERNEL_PKGS),$(shell $(GO) list ./...))
 IPVS_PKGS = $(filter-out $(shell $(GO) list $(BARE_PKG) $(PACKAGING_PKG) $(SERVER_PKG) $(PAGE_PKG)),$(KERNEL_PKGS))
 LAUNCHER := $(CURDIR)/build/kernel
-DEPS := kernel peers $(if $(filter qemu,$(KERNEL)),qemu)
+KERNEL_DEPS := $(if $(filter qemu,$(KERNEL)),qemu) $(if $(filter qemu:%,$(KERNEL)),emulator)
+STOCK := $(patsubst qemu:%,%,$(filter qemu:%,$(KERNEL)))
+DEPS := kernel peers $(KERNEL_DEPS)
 SCENARIO ?= nat
 FUZZTIME ?= 30s
 
@@ -34,22 +48,32 @@ FUZZTIME ?= 30s
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo
-	@echo "  KERNEL=host|uml|qemu  SCENARIO=nat|dr|tun (demo)  FUZZTIME=30s (fuzz)  V=1 (test: a line for each test)"
+	@echo "  KERNEL=host|uml|qemu|qemu:5.10|qemu:6.1|qemu:6.12  SCENARIO=nat|dr|tun (demo)  FUZZTIME=30s (fuzz)  V=1 (test: a line for each test)"
 
 .PHONY: build
 build: ## the program, as build/lvsd
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 .PHONY: test
-test: DEPS += servers package monitoring browser
+test: DEPS += emulator servers package monitoring browser
+test: STOCK := $(patsubst qemu:%,%,$(filter qemu:%,$(NFT_KERNEL)))
 test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
 		'page: $(GO) test -json $(PAGE_PKG)' \
 		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'nft: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
+
+.PHONY: kernels
+kernels: DEPS += emulator
+kernels: STOCK := $(STOCK_KERNELS)
+kernels: deps launcher ## the guard, the edges and the main ways of the program on Linux 5.10, 6.1 and 6.12; half an hour
+	@$(GO) run ./hack/report $(if $(V),-v) $(foreach k,$(STOCK_KERNELS), \
+		'$k edges: env KERNEL=qemu:$k LVSD_TEST_IPTABLES=nft $(GO) test -json -p 1 -timeout 10m -exec $(LAUNCHER) ./pkg/xdp ./pkg/ipvs ./integration/edges' \
+		'$k program: env KERNEL=qemu:$k $(GO) test -json -timeout 10m -exec $(LAUNCHER) -run $(PROGRAM_TESTS) ./integration')
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, import rules, package docs, go.mod, shell scripts, objects of bpf/
@@ -68,7 +92,7 @@ generate: ## the objects of the guard from bpf/, with clang
 	hack/bpf generate
 
 .PHONY: demo
-demo: DEPS := kernel $(if $(filter qemu,$(KERNEL)),qemu)
+demo: DEPS := kernel $(KERNEL_DEPS)
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
 	@echo "starting a kernel that has IPVS ..."
@@ -116,6 +140,7 @@ clean: ## remove what was built
 .PHONY: deps
 deps:
 	@hack/deps $(DEPS)
+	@$(if $(STOCK),hack/stock $(STOCK))
 
 .PHONY: launcher
 launcher:

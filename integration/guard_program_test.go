@@ -39,10 +39,14 @@ func interfaceIndex(name string) (int, error) {
 	return i.Index, nil
 }
 
-// detach takes a pinned link off its interface, as bpftool(8) can.
+// detach takes a pinned link off its interface, as bpftool(8) can, and asks the
+// link whether it is off: the interface may have the director's next one by then.
 func detach(t *testing.T, path string) {
 	t.Helper()
 	l := labtest.Must(link.LoadPinnedLink(path, nil))(t)
 	defer l.Close()
 	labtest.NoError(t, l.Detach())
+	if device := labtest.Must(l.Info())(t).XDP(); device != nil && device.Ifindex != 0 {
+		t.Errorf("the link is still on interface %d", device.Ifindex)
+	}
 }

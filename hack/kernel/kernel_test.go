@@ -81,6 +81,48 @@ func TestModuleFiles(t *testing.T) {
 	}
 }
 
+func TestChooseRefuses(t *testing.T) {
+	for kernel, want := range map[string]string{
+		"xen":      "none of host, uml, qemu",
+		"uml:5.10": "only qemu takes a version",
+		"qemu:":    "only qemu takes a version",
+	} {
+		if _, err := choose(kernel, options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("KERNEL=%s: got %v, want %q", kernel, err, want)
+		}
+	}
+}
+
+// Of two kernels in a tree one has no modules. The tree is found from a directory below.
+func TestFindKernel(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"tree/boot", "tree/lib/modules/6.12.1+deb13-amd64", "below/it"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"boot/vmlinuz-6.12.1+deb13-amd64", "boot/vmlinuz-6.12.2+deb13-amd64", "lib/modules/6.12.1+deb13-amd64/modules.dep"} {
+		if err := os.WriteFile(filepath.Join(root, "tree", file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(filepath.Join(root, "below/it"))
+	tree, ok := above("tree")
+	if !ok || tree != filepath.Join(root, "tree") {
+		t.Fatalf("found %q, %t", tree, ok)
+	}
+	var q qemuKernel
+	if !q.find(tree) || q.release != "6.12.1+deb13-amd64" {
+		t.Errorf("got %+v", q)
+	}
+	if q.find(root) {
+		t.Errorf("a kernel where there is none: %+v", q)
+	}
+	if path, ok := above("tree/boot/none"); ok {
+		t.Errorf("found %q", path)
+	}
+}
+
 // TestLauncher runs the launcher in whatever kernel it chooses.
 func TestLauncher(t *testing.T) {
 	launcher := filepath.Join(t.TempDir(), "kernel")

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -121,18 +122,22 @@ func choose(kernel string, o options) (launcher, error) {
 	if o.tap != "" && kernel != "uml" {
 		return nil, fmt.Errorf("-tap needs KERNEL=uml, not %q", kernel)
 	}
-	switch kernel {
+	kind, version, versioned := strings.Cut(kernel, ":")
+	if versioned && (kind != "qemu" || version == "") {
+		return nil, fmt.Errorf("KERNEL=%s: only qemu takes a version, such as qemu:5.10", kernel)
+	}
+	switch kind {
 	case "host":
 		return hostKernel{}, hostUsable()
 	case "uml":
 		return newUML(o)
 	case "qemu":
-		return newQEMU(o)
+		return newQEMU(version, o)
 	case "":
 		if hostUsable() == nil {
 			return hostKernel{}, nil
 		}
 		return newUML(o)
 	}
-	return nil, fmt.Errorf("KERNEL=%s is none of host, uml, qemu", kernel)
+	return nil, fmt.Errorf("KERNEL=%s is none of host, uml, qemu, qemu:VERSION", kernel)
 }

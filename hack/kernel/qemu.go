@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	qemuBinary  = "qemu-system-x86_64"
-	qemuModules = "/lib/modules"
+	qemuBinary = "qemu-system-x86_64"
+	// stockDir holds the kernels that hack/stock has fetched, in a directory for each version.
+	stockDir = "build/kernels"
 	// The guest's cache of the read-only root may be as loose as it likes. That of writable directories may not.
 	ninePOptions     = "trans=virtio,version=9p2000.L,msize=524288"
 	ninePRootOptions = ninePOptions + ",cache=loose"
@@ -28,34 +29,65 @@ const (
 // qemuBootModules are what the guest needs to reach the host's files and the launcher.
 var qemuBootModules = []string{"virtio_pci", "9pnet_virtio", "9p", "virtio_console"}
 
-// qemuKernel boots Debian's stock kernel in QEMU. It emulates the processor: where KVM is offered it does not always work.
+// qemuKernel boots a stock kernel of Debian in QEMU. It emulates the processor: where KVM is offered it does not always work.
 type qemuKernel struct {
 	binary  string
 	image   string
+	modules string // directory of the host with the modules of kernels, one directory per release
 	release string
 	memory  string
 	verbose bool
 }
 
-func newQEMU(o options) (launcher, error) {
-	const remedy = "install the Debian packages qemu-system-x86 and linux-image-amd64 (hack/deps qemu does)"
-	binary, err := exec.LookPath(qemuBinary)
-	if err != nil {
-		return nil, errors.New("KERNEL=qemu: no " + qemuBinary + ": " + remedy)
+// newQEMU takes the kernel of a version that hack/stock has fetched, or for "" the one that is installed.
+func newQEMU(version string, o options) (launcher, error) {
+	q := qemuKernel{memory: o.memory, verbose: o.verbose}
+	var err error
+	if q.binary, err = exec.LookPath(qemuBinary); err != nil {
+		return nil, errors.New("KERNEL=qemu: no " + qemuBinary + ": install the Debian package qemu-system-x86 (hack/deps emulator does)")
 	}
-	// Of several kernels the last to be installed is taken: the names do not sort as versions do.
-	images, err := filepath.Glob("/boot/vmlinuz-*")
-	if err != nil {
-		return nil, err
+	if version == "" {
+		if !q.find("/") {
+			return nil, errors.New("KERNEL=qemu: no kernel in /boot with its modules: install the Debian package linux-image-amd64 (hack/deps qemu does)")
+		}
+		return q, nil
 	}
+	root, ok := above(filepath.Join(stockDir, version))
+	if !ok || !q.find(root) {
+		return nil, fmt.Errorf("KERNEL=qemu:%[1]s: no kernel in %[2]s/%[1]s: hack/stock %[1]s fetches it", version, stockDir)
+	}
+	return q, nil
+}
+
+// find looks for a kernel in a tree like a Debian's root. Of several the last to be installed is taken: the names do not sort as versions
+// do.
+func (q *qemuKernel) find(root string) bool {
+	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*")) // the pattern is right
 	slices.SortFunc(images, func(a, b string) int { return modTime(b).Compare(modTime(a)) })
+	q.modules = filepath.Join(root, "lib/modules")
 	for _, image := range images {
-		release := strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
-		if _, err := os.Stat(filepath.Join(qemuModules, release, "modules.dep")); err == nil {
-			return qemuKernel{binary: binary, image: image, release: release, memory: o.memory, verbose: o.verbose}, nil
+		q.image, q.release = image, strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
+		if _, err := os.Stat(filepath.Join(q.modules, q.release, "modules.dep")); err == nil {
+			return true
 		}
 	}
-	return nil, errors.New("KERNEL=qemu: no kernel in /boot with its modules: " + remedy)
+	return false
+}
+
+// above finds a path in the working directory or the nearest directory above it: go test runs in the package's.
+func above(path string) (string, bool) {
+	dir, err := os.Getwd()
+	for err == nil {
+		full := filepath.Join(dir, path)
+		if _, err := os.Stat(full); err == nil {
+			return full, true
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", false
 }
 
 func modTime(path string) time.Time {
@@ -73,7 +105,7 @@ func (q qemuKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) 
 	}
 	defer g.close()
 	s.Stdout, s.Stderr, s.Control = "/dev/vport0p1", "/dev/vport0p2", "/dev/vport0p3"
-	s.ModuleDir, s.Transport = qemuModules, "9p"
+	s.ModuleDir, s.Transport = q.modules, "9p"
 	initrd := filepath.Join(g.dir, "initrd")
 	if err := q.writeInitrd(initrd, s); err != nil {
 		return exitFailure, fmt.Errorf("make initrd: %w", err)
@@ -116,7 +148,7 @@ func shareTag(i int) string { return "writable" + strconv.Itoa(i) }
 
 // writeInitrd makes the first root of the guest: the launcher as init, its spec, and the modules that are needed to reach the host.
 func (q qemuKernel) writeInitrd(path string, s *spec) error {
-	tree := moduleTree{dir: filepath.Join(qemuModules, q.release)}
+	tree := moduleTree{dir: filepath.Join(q.modules, q.release)}
 	var files []string
 	for _, name := range qemuBootModules {
 		f, err := tree.files(name)

@@ -42,13 +42,30 @@ func run(t *testing.T, command string) string {
 	return string(out)
 }
 
-// variant makes the words iptables and ip6tables mean the legacy or the nft
-// programs.
-func variant(t *testing.T, name string) {
+// variantEnv names the environment variable that says which kind of iptables
+// the tests of rules use.
+const variantEnv = "LVSD_TEST_IPTABLES"
+
+// variant makes the words iptables and ip6tables mean the programs of the kind
+// that is asked for. Every kernel runs legacy, which is the default: User-Mode
+// Linux has no nf_tables for IPv4, so that there the tests of nft fail.
+func variant(t *testing.T) {
+	t.Helper()
+	switch kind := os.Getenv(variantEnv); kind {
+	case "":
+		useIptables(t, "legacy")
+	case "legacy", "nft":
+		useIptables(t, kind)
+	default:
+		t.Fatalf("%s=%s: expected legacy or nft", variantEnv, kind)
+	}
+}
+
+func useIptables(t *testing.T, kind string) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, tool := range []string{"iptables", "ip6tables"} {
-		path, err := exec.LookPath(tool + "-" + name)
+		path, err := exec.LookPath(tool + "-" + kind)
 		if err != nil {
 			t.Fatal(err)
 		}

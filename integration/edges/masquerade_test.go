@@ -18,6 +18,7 @@ import (
 // client, the client sees the VIP (its connection would fail otherwise), and a
 // tracked connection is one entry, confirmed and answered.
 func TestMasqueradeLeavesNATAlone(t *testing.T) {
+	variant(t)
 	l := labtest.New(t, lab.Topology{BehindDirector: true, Router: true, RealServers: 1})
 	lb, rs, client := l.Host("lb1"), l.Host("rs1"), l.Host("client")
 	labtest.NoError(t, lb.EnableForwarding())
@@ -75,6 +76,7 @@ func checkTracked(t *testing.T, lb *lab.Host, port uint16, want bool) {
 // A service of a mark has no address to match by: its packets are known by the
 // mark, which they still carry when the source is rewritten.
 func TestSNATOfAMark(t *testing.T) {
+	variant(t)
 	l := labtest.New(t, lab.Topology{Router: true, RealServers: 1})
 	lb, rs := l.Host("lb1"), l.Host("rs1")
 	labtest.NoError(t, lb.EnableForwarding())

@@ -29,8 +29,8 @@ func (c *checker) real(s *service, e *entry[rawReal]) Real {
 	r := c.target(s, &target{pos: e.pos, bad: raw.bad, address: &raw.Address, forwarding: &raw.Forwarding, tunnel: &raw.Tunnel})
 	r.Name = e.name
 	r.Weight = int32(raw.Weight.in(&c.problems, "weight", 0, maxWeight, s.weight))
-	r.Upper = uint32(raw.Upper.in(&c.problems, "upper_threshold", 0, maxUint32, s.upper))
-	r.Lower = uint32(raw.Lower.in(&c.problems, "lower_threshold", 0, maxUint32, s.lower))
+	r.Upper = uint32(raw.Upper.in(&c.problems, "upper_threshold", 0, maxThreshold, s.upper))
+	r.Lower = uint32(raw.Lower.in(&c.problems, "lower_threshold", 0, maxThreshold, s.lower))
 	c.thresholds(&r, &raw.Lower, &raw.Upper, &s.raw.Lower, &s.raw.Upper)
 	r.Checks = c.serverChecks(s, e, &r)
 	return r

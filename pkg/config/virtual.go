@@ -1,11 +1,17 @@
 package config
 
 import (
+	"math"
+
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
 // defaultScheduler is that of ipvsadm and keepalived.
 const defaultScheduler = "wlc"
+
+// maxThreshold is what every kernel takes: newer ones refuse more, such as Debian's
+// 6.12. A server's connections are counted by a signed number.
+const maxThreshold = math.MaxInt32
 
 // maxWeight is the largest weight that every reader of the table understands:
 // ipvsadm writes up to 65535.
@@ -80,8 +86,8 @@ func (c *checker) serverDefaults(raw *rawSettings) serverDefaults {
 		forwarding: c.forwarding(&raw.Forwarding, lvs.DR),
 		tunnel:     c.tunnel(&raw.Tunnel, lvs.Tunnel{}),
 		weight:     raw.Weight.in(&c.problems, "weight", 0, maxWeight, 1),
-		upper:      raw.Upper.in(&c.problems, "upper_threshold", 0, maxUint32, 0),
-		lower:      raw.Lower.in(&c.problems, "lower_threshold", 0, maxUint32, 0),
+		upper:      raw.Upper.in(&c.problems, "upper_threshold", 0, maxThreshold, 0),
+		lower:      raw.Lower.in(&c.problems, "lower_threshold", 0, maxThreshold, 0),
 	}
 }
 

@@ -168,7 +168,7 @@ var serverCases = []contractCase{{
 		{ofServer(lvs.Set, web, "10.0.0.2:80", dr), unix.ENOENT},
 		{ofServer(lvs.Delete, web, "10.0.0.2:80", dr), unix.ENOENT},
 		{ofServer(lvs.Add, web, "10.0.0.1:81", lvs.ServerSettings{Forwarding: lvs.NAT}), nil},
-		{ofServer(lvs.Add, web, "10.0.0.3:80", lvs.ServerSettings{Forwarding: lvs.DR, Weight: 1<<31 - 1, Upper: 1<<32 - 1, Lower: 1<<32 - 1}), nil},
+		{ofServer(lvs.Add, web, "10.0.0.3:80", lvs.ServerSettings{Forwarding: lvs.DR, Weight: 1<<31 - 1, Upper: 1<<31 - 1, Lower: 1<<31 - 1}), nil},
 		{ofServer(lvs.Add, web, "127.0.0.1:80", dr), nil},
 		{ofServer(lvs.Add, web, "10.0.0.4:80", dr), nil},
 		{ofServer(lvs.Delete, web, "10.0.0.4:80", lvs.ServerSettings{}), nil},
@@ -179,7 +179,7 @@ var serverCases = []contractCase{{
 tcp 192.0.2.1:80 scheduler rr
   10.0.0.1:80 nat weight 70000
   10.0.0.1:81 nat weight 0
-  10.0.0.3:80 dr weight 2147483647 thresholds 4294967295..4294967295
+  10.0.0.3:80 dr weight 2147483647 thresholds 2147483647..2147483647
   127.0.0.1:80 dr weight 1
 `,
 }, {
