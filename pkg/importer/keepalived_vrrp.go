@@ -195,11 +195,18 @@ func (k *keepalived) vips(v *vrrp) {
 	all := list{}
 	bare := true // VIPs on the instance's own interface that a virtual MAC can have
 	pos := v.node.pos
+	seen := map[string]bool{}
 	for _, word := range []string{"virtual_ipaddress", "virtual_ipaddress_excluded"} {
 		for _, n := range v.props[word] {
 			pos = n.pos
 			for _, line := range n.block {
 				vip, ok := k.vip(v, line)
+				key := line.text + " " + vipDevice(line)
+				if seen[key] {
+					k.tell(line.pos, v.table, "%s: given twice; keepalived takes the first", line.text)
+					continue
+				}
+				seen[key] = true
 				all = append(all, vip)
 				bare = bare && ok
 			}
@@ -214,6 +221,16 @@ func (k *keepalived) vips(v *vrrp) {
 	default:
 		v.set(n.pos, "virtual_mac", true)
 	}
+}
+
+// vipDevice is the interface that an address names itself.
+func vipDevice(n *node) string {
+	for i := range n.args {
+		if n.arg(i) == "dev" {
+			return n.arg(i + 1)
+		}
+	}
+	return ""
 }
 
 // vip reads an address with its options. It says whether a virtual MAC could have it.

@@ -165,7 +165,7 @@ var (
 		told("a request is one of HTTP/1.1", "http_protocol"),
 		told(byItself, "fast_recovery", "enable_sni", "tls_compliant"))
 	keepalivedURL = lex(carried("path", "status_code", "virtualhost", "regex", "regex_options"),
-		told("expect_body is a regular expression that the page must match", "digest"),
+		told("lvsd compares no MD5 sums, so that only the status counts; add expect_body, a regular expression that the page must match", "digest"),
 		told("lvsd has no expression that must not match; an exec check has", "regex_no_match"),
 		told("the expression may match anywhere in the first MiB", "regex_stack", "regex_min_offset", "regex_max_offset"),
 		told(byItself, "tls_compliant"))
