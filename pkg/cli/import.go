@@ -47,7 +47,7 @@ func (p *paths) importFile(name, usual, short string, read func(importer.File) (
 		Use:   name + " FILE",
 		Short: short,
 		Long:  short + ", and print a director.toml that does the same. FILE is\n" + usual + "; \"-\" is the standard input.",
-		Args:  oneFile,
+		Args:  one("FILE"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
@@ -70,7 +70,7 @@ func (p *paths) importHeartbeat() *cobra.Command {
 with the ldirectord.cf that they name, and print a director.toml that does the same.
 It is for the node that haresources names first; the other one's differs by its
 priority.`,
-		Args: oneFile,
+		Args: one("DIR"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
@@ -92,11 +92,14 @@ priority.`,
 	}
 }
 
-func oneFile(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 {
-		return nil
+// one is the Args of a command that takes one thing.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return fmt.Errorf("%s takes one %s, got %q ('%[1]s --help' tells more)", cmd.CommandPath(), what, args)
 	}
-	return fmt.Errorf("'%s' takes one argument, got %q ('%[1]s --help' tells more)", cmd.UseLine(), args)
 }
 
 // imported prints a result and what is to be said about it.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,6 +58,9 @@ func (d *document) one(pos config.Position, path ...string) *table {
 	return d.table(pos, path...)
 }
 
+// thing is what a table belongs to: "virtual.http".
+func (t *table) thing() string { return strings.Join(t.path[:min(2, len(t.path))], ".") }
+
 // set gives a key its value, in place of one that it has.
 func (t *table) set(pos config.Position, key string, value any, note ...string) {
 	e := entry{pos, key, value, strings.Join(note, "")}
@@ -79,8 +83,14 @@ const (
 
 // print writes the file, and for each line the place that it was made of.
 func (d *document) print() (string, []config.Position) {
+	first := map[string]int{} // of the tables of one service, instance or receiver
+	for i, t := range d.tables {
+		if _, ok := first[t.thing()]; !ok {
+			first[t.thing()] = i
+		}
+	}
 	slices.SortStableFunc(d.tables, func(a, b *table) int {
-		return slices.Index(order, a.path[0]) - slices.Index(order, b.path[0])
+		return cmp.Or(slices.Index(order, a.path[0])-slices.Index(order, b.path[0]), first[a.thing()]-first[b.thing()])
 	})
 	p := &printer{}
 	for i, paragraph := range d.head {

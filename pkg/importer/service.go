@@ -83,7 +83,10 @@ func same(a, b []check) bool {
 func (d *document) build(s *service) {
 	s.method = usual(s)
 	s.set(s.pos, "forwarding", s.method)
-	if s.method == "tun" && s.tunnel != nil {
+	switch {
+	case s.method != "tun":
+		s.tunnel = nil
+	case s.tunnel != nil:
 		s.set(s.pos, "tunnel", s.tunnel)
 	}
 	for _, r := range s.reals {
