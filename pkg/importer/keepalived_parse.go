@@ -337,6 +337,9 @@ func parseKeepalived(d *document, f File, include Include) []*node {
 		}
 	}
 	for _, n := range p.stack {
+		if n.kind == openToken {
+			continue // told already: it has no name
+		}
 		d.fail(n.open, "}", "the block of %s is not closed", n.text)
 	}
 	return p.top

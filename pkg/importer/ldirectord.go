@@ -3,7 +3,7 @@ package importer
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
+	"math/bits"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -211,10 +211,14 @@ func netmask(text string) any {
 	if n, err := strconv.Atoi(text); err == nil {
 		return n
 	}
-	if ip := net.ParseIP(text).To4(); ip != nil {
-		if ones, bits := net.IPMask(ip).Size(); bits == 32 {
-			return ones
-		}
+	a, err := netip.ParseAddr(text)
+	if err != nil || !a.Is4() {
+		return text
+	}
+	bytes := a.As4()
+	mask := binary.BigEndian.Uint32(bytes[:])
+	if ones := bits.LeadingZeros32(^mask); bits.OnesCount32(mask) == ones {
+		return ones
 	}
 	return text
 }
