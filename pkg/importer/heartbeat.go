@@ -16,7 +16,7 @@ import (
 // ldirectord.cf. The result is for the node that haresources names first.
 func Heartbeat(ha, resources File, read func(name string) (File, error)) (*Result, error) {
 	d := &document{}
-	h := &heartbeat{document: d, read: read}
+	h := &heartbeat{document: d, read: read, file: config.Position{File: ha.Name}}
 	if d.text(ha) && d.text(resources) {
 		h.ha(parseHA(ha))
 		h.resources(resources, parseResources(resources))
@@ -30,6 +30,7 @@ func Heartbeat(ha, resources File, read func(name string) (File, error)) (*Resul
 type heartbeat struct {
 	*document
 	read  func(name string) (File, error)
+	file  config.Position
 	words map[string][]haLine // of ha.cf
 	links []haLink
 	first string // the node that haresources names first
@@ -196,7 +197,7 @@ func (h *heartbeat) time(word string) (time.Duration, config.Position, bool) {
 	lines := h.words[word]
 	if len(lines) == 0 {
 		d, ok := haDefaults[word]
-		return d, config.Position{}, ok
+		return d, h.file, ok
 	}
 	l := lines[len(lines)-1]
 	d, ok := haTime(l.arg(1))
