@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/lvsd/lvsd/hack/lab"
@@ -52,10 +53,10 @@ type Order struct {
 	Kinds []Kind // a burst of each in turn
 }
 
-// Sent is what was sent, to the frame.
+// Sent is what was sent, to the frame, and when.
 type Sent struct {
-	Kinds   map[string]uint64
-	Elapsed time.Duration
+	Kinds      map[string]uint64
+	Begin, End time.Time
 }
 
 // Frames is how many there were of all kinds.
@@ -67,7 +68,7 @@ func (s Sent) Frames() (n uint64) {
 }
 
 // Rate is what became of the rate that was ordered: less, if the processor did not manage it.
-func (s Sent) Rate() int { return int(float64(s.Frames()) / s.Elapsed.Seconds()) }
+func (s Sent) Rate() int { return int(float64(s.Frames()) / s.End.Sub(s.Begin).Seconds()) }
 
 func (o Order) check() error {
 	switch {
@@ -86,34 +87,49 @@ func (o Order) check() error {
 	return nil
 }
 
-// orderEnv names the environment variable that makes this program a sender.
+// orderEnv names the environment variable that makes this program a sender and tells it what to send.
 const orderEnv = "LVSD_LAB_FLOOD"
 
 // Ordered tells whether this process is to be a sender.
 func Ordered() bool { return os.Getenv(orderEnv) != "" }
 
-// Send sends a flood from a host, most often the lab's Switch, and returns when it is over.
-func Send(ctx context.Context, from *lab.Host, o Order) (Sent, error) {
+// A Flood is on its way.
+type Flood struct {
+	sender *lab.Cmd
+	out    bytes.Buffer
+	errors bytes.Buffer
+	cancel context.CancelFunc
+}
+
+// Start starts a flood from a host, most often the lab's Switch, and returns when it begins.
+func Start(ctx context.Context, from *lab.Host, o Order) (*Flood, error) {
 	if err := o.check(); err != nil {
-		return Sent{}, fmt.Errorf("flood: %w", err)
+		return nil, fmt.Errorf("flood: %w", err)
 	}
 	order, err := json.Marshal(o)
 	if err != nil {
-		return Sent{}, err
+		return nil, fmt.Errorf("flood: %w", err)
 	}
-	// Far more time than it takes on a machine that is not overloaded to death.
+	// Far more time than it takes on a busy machine.
 	ctx, cancel := context.WithTimeout(ctx, o.For+mostTime)
-	defer cancel()
-	c := from.Command(ctx, os.Args[0])
-	c.Env = append(os.Environ(), orderEnv+"=1")
-	c.Stdin = bytes.NewReader(order)
-	out, err := c.Output()
-	if err != nil {
-		return Sent{}, fmt.Errorf("flood: %w", err)
+	f := &Flood{sender: from.Command(ctx, os.Args[0]), cancel: cancel}
+	f.sender.Env = append(os.Environ(), orderEnv+"="+string(order))
+	f.sender.Stdout, f.sender.Stderr = &f.out, &f.errors
+	if err := f.sender.StartReady(ctx); err != nil {
+		cancel()
+		return nil, fmt.Errorf("flood: %w: %s", err, strings.TrimSpace(f.errors.String()))
 	}
-	var s Sent
-	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		return Sent{}, fmt.Errorf("flood: read what was sent: %w", err)
+	return f, nil
+}
+
+// Wait returns when the flood is over.
+func (f *Flood) Wait() (s Sent, err error) {
+	defer f.cancel()
+	if err := f.sender.Wait(); err != nil {
+		return s, fmt.Errorf("flood: %w: %s", err, strings.TrimSpace(f.errors.String()))
+	}
+	if err := json.Unmarshal(f.out.Bytes(), &s); err != nil {
+		return s, fmt.Errorf("flood: read what was sent: %w", err)
 	}
 	return s, nil
 }

@@ -37,14 +37,14 @@ func TestEveryFrameArrives(t *testing.T) {
 	frame.UDP, frame.Payload = true, []byte{0xff, 0xff}
 	udp := frame.Bytes()
 	before := received(t, rs)
-	sent, err := flood.Send(t.Context(), l.Switch(), flood.Order{
+	f := labtest.Must(flood.Start(t.Context(), l.Switch(), flood.Order{
 		Cable: "rs1-eth0", Rate: 5000, For: time.Second,
 		Kinds: []flood.Kind{
 			{Name: "tcp", Frame: tcp, Draws: []flood.Draw{{Word: 28, Complement: []int{18, 40}}, {Word: 34, Complement: []int{38}}}},
 			{Name: "udp", Frame: udp, Draws: []flood.Draw{{Word: 28, Complement: []int{18, 42}}}},
 		},
-	})
-	labtest.NoError(t, err)
+	}))(t)
+	sent := labtest.Must(f.Wait())(t)
 	now := received(t, rs)
 	for name, want := range map[string]int{
 		"Tcp InSegs": int(sent.Kinds["tcp"]), "Udp NoPorts": int(sent.Kinds["udp"]), "Ip InHdrErrors": 0, "Tcp InCsumErrors": 0, "Udp InCsumErrors": 0,
@@ -106,7 +106,7 @@ func TestOrders(t *testing.T) {
 				Kinds: []flood.Kind{{Name: "it", Frame: good, Draws: []flood.Draw{{Word: 18, Complement: []int{20}}}}},
 			}
 			tt.change(&o)
-			if _, err := flood.Send(t.Context(), nil, o); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := flood.Start(t.Context(), nil, o); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 		})

@@ -23,18 +23,21 @@ const pause = 5 * time.Millisecond
 // mostPauses is how many pauses' frames a burst has at most: what a wire could not deliver in time it does not deliver later.
 const mostPauses = 2
 
+// mostBurst keeps a burst so short that every kind has its turn also in a flood that the processor does not manage.
+const mostBurst = 2048
+
 // Main is the sender: it reads the order, sends, writes what it has sent, and returns the exit code.
 func Main() int {
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	if err := serve(os.Getenv(orderEnv), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
 }
 
-func serve(in io.Reader, out io.Writer) error {
+func serve(order string, out io.Writer) error {
 	var o Order
-	if err := json.NewDecoder(in).Decode(&o); err != nil {
+	if err := json.Unmarshal([]byte(order), &o); err != nil {
 		return fmt.Errorf("read the order: %w", err)
 	}
 	if err := o.check(); err != nil {
@@ -65,7 +68,7 @@ func send(o Order) (s Sent, err error) {
 		}
 		shots = append(shots, shot)
 	}
-	if s.Elapsed, err = o.fire(shots); err != nil {
+	if s.Begin, s.End, err = o.fire(shots); err != nil {
 		return s, err
 	}
 	s.Kinds = map[string]uint64{}
@@ -79,24 +82,28 @@ func send(o Order) (s Sent, err error) {
 	return s, nil
 }
 
-// fire sends until the time is over.
-func (o Order) fire(shots []*shot) (elapsed time.Duration, err error) {
+// fire says that it begins, and sends until the time is over.
+func (o Order) fire(shots []*shot) (begin, end time.Time, err error) {
 	runtime.LockOSThread() // until the process ends
+	if err := sayReady(); err != nil {
+		return begin, end, err
+	}
 	giveBack, err := takeProcessor()
 	if err != nil {
-		return 0, err
+		return begin, end, err
 	}
 	defer func() { err = errors.Join(err, giveBack()) }()
-	begin := time.Now()
-	for n, last := 0, begin; ; n++ {
+	begin = time.Now()
+	last := begin
+	for n := 0; ; n++ {
 		now := time.Now()
 		if now.Sub(begin) >= o.For {
-			return now.Sub(begin), nil
+			return begin, now, nil
 		}
-		if due := min(o.frames(now.Sub(last)), max(1, o.frames(mostPauses*pause))); due > 0 {
+		if due := min(o.frames(now.Sub(last)), max(1, o.frames(mostPauses*pause)), mostBurst); due > 0 {
 			last = now
 			if err := shots[n%len(shots)].fire(due); err != nil {
-				return 0, err
+				return begin, now, err
 			}
 		}
 		// Not time.Sleep: the runtime's timers belong to threads without priority.
@@ -105,6 +112,19 @@ func (o Order) fire(shots []*shot) (elapsed time.Duration, err error) {
 			_ = unix.Nanosleep(&t, nil) // woken early it is due less
 		}
 	}
+}
+
+// sayReady tells who started us, as sd_notify(3) has it.
+func sayReady() error {
+	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		return fmt.Errorf("say that it begins: %w", err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("READY=1")); err != nil {
+		return fmt.Errorf("say that it begins: %w", err)
+	}
+	return nil
 }
 
 // frames is how many come in a time.
