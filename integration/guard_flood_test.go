@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,10 +25,9 @@ func TestGuardFlood(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		topology lab.Topology
-		setting  string
 	}{
-		{"dr", lab.Topology{RealServers: 2, Outside: true}, "forwarding = \"dr\"\n"},
-		{"nat", lab.Topology{RealServers: 2, Outside: true, BehindDirector: true}, "forwarding = \"nat\"\n"},
+		{"dr", lab.Topology{RealServers: 2, Outside: true}},
+		{"nat", lab.Topology{RealServers: 2, Outside: true, BehindDirector: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := labtest.New(t, tt.topology)
@@ -39,20 +37,11 @@ func TestGuardFlood(t *testing.T) {
 					labtest.NoError(t, rs.TakeVIP(lab.VIP4))
 				}
 			}
-			services := vipTable(lab.VIP4) + "[virtual.web]\nvip = \"" + lab.VIP4.String() + ":80\"\nscheduler = \"rr\"\n" + tt.setting + reals("web", servers, true)
+			services := floodedService(tt.name, servers)
 			d := startGuarded(t, l.Host("lb1"), services)
 			a := newAttacker(t, l)
-			allow := fmt.Sprintf("allow = [%q]", l.Host("client").V4)
 			for _, mode := range []string{"off", "counting", "enforcing"} {
-				switch mode {
-				case "counting":
-					d.write(guarded(allow, "enforce = false", "[guard.limit]", "fragments = 10") + services + floodLimits)
-				case "enforcing":
-					d.write(guarded(allow, "[guard.limit]", "fragments = 10") + services + floodLimits)
-				}
-				if done := d.reload(); len(done.Errors) > 0 {
-					t.Fatalf("%s: %q", mode, done.Errors)
-				}
+				d.set(mode, services, l.Host("client").V4)
 				flooded(t, l, d, a, mode)
 			}
 		})

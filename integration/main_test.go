@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/lvsd/lvsd/hack/lab/flood"
 	"github.com/lvsd/lvsd/pkg/cli"
 )
 
@@ -15,6 +16,9 @@ import (
 const asCommand = "LVSD_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
+	if flood.Ordered() {
+		os.Exit(flood.Main())
+	}
 	if os.Getenv(asCommand) == "" {
 		os.Exit(m.Run())
 	}

@@ -53,6 +53,9 @@ func NewEmpty() (*Lab, error) {
 // Host returns a host by name, nil if there is none.
 func (l *Lab) Host(name string) *Host { return l.hosts[name] }
 
+// Switch is the host that holds every network. There the other end of the cable to eth0 of lb1 is lb1-eth0. It is none of Hosts.
+func (l *Lab) Switch() *Host { return l.sw }
+
 // Hosts returns all hosts, sorted by name.
 func (l *Lab) Hosts() []*Host {
 	var hosts []*Host
