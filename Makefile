@@ -23,7 +23,7 @@ GUEST := $(if $(filter qemu%,$(KERNEL)),$(KERNEL),uml)
 # The tests of rules run with one variant of iptables, legacy unless they are told. User-Mode Linux has no nf_tables, so that those of nft
 # have a kernel of their own.
 NFT_KERNEL := $(if $(filter qemu%,$(KERNEL)),$(KERNEL),qemu:6.1)
-NFT_TESTS := ^Test(Firewall|Masquerade|SNAT)
+NFT_TESTS := ^Test(Firewall|Masquerade|SNAT|Rules)
 
 # The whole program on each of STOCK_KERNELS: each method, the guard, a pair and its connections.
 PROGRAM_TESTS := ^Test(NAT|DR|TUN|GuardFollowsTheFile|Pair|IdleConnectionsArePushed)$$

@@ -30,31 +30,30 @@ func TestRulesConverge(t *testing.T) {
 		{"sync with several peers and ports", lvs.SyncRules("eth1", endpoint("224.0.0.81:8848"), 2, 8864, peers)},
 		{"sync over a vlan", lvs.SyncRules("eth0.100", endpoint("[ff05::81]:8848"), 1, 0, []netip.Addr{address("fd00::2")})},
 	}
-	eachVariant(t, func(t *testing.T, _ string) {
-		f := firewall.New()
-		for _, tt := range tests {
-			t.Run(tt.name, func(t *testing.T) {
-				want := map[lvs.Rule]int{}
-				for _, r := range tt.rules {
-					want[r] = 1
+	variant(t)
+	f := firewall.New()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want := map[lvs.Rule]int{}
+			for _, r := range tt.rules {
+				want[r] = 1
+			}
+			apply(t, f, want, nil)
+			have, err := f.Rules(firewall.Tables(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range diff(want, have) {
+				t.Errorf("left to do: %s", op)
+			}
+			apply(t, f, nil, have)
+			for _, table := range firewall.Tables(want) {
+				if left := run(t, toolOf(table.Family)+" -t "+table.Name+" -S"); strings.Contains(left, lvs.ChainPrefix) {
+					t.Errorf("left over in %s:\n%s", table.Name, left)
 				}
-				apply(t, f, want, nil)
-				have, err := f.Rules(firewall.Tables(want))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, op := range diff(want, have) {
-					t.Errorf("left to do: %s", op)
-				}
-				apply(t, f, nil, have)
-				for _, table := range firewall.Tables(want) {
-					if left := run(t, toolOf(table.Family)+" -t "+table.Name+" -S"); strings.Contains(left, lvs.ChainPrefix) {
-						t.Errorf("left over in %s:\n%s", table.Name, left)
-					}
-				}
-			})
-		}
-	})
+			}
+		})
+	}
 }
 
 func diff(want, have map[lvs.Rule]int) []plan.Op {
