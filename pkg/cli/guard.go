@@ -190,16 +190,6 @@ without a port; DST is a VIP with its port.`,
 	return c
 }
 
-// exactly is the Args of a command with so many arguments.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == n {
-			return nil
-		}
-		return fmt.Errorf("%s takes %s, got %q ('%[1]s --help' tells more)", cmd.CommandPath(), what, args)
-	}
-}
-
 func networkArg(s string) (netip.Prefix, error) {
 	network, problem, expected := guard.ParseNetwork(s)
 	if problem != "" {

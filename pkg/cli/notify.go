@@ -31,7 +31,7 @@ func newNotifyTest(p *paths) *cobra.Command {
 		Long: `Send a test message to the receiver [notify.NAME], or to all of them, and say what
 came of it. The running director sends it, as its configuration in force says;
 where none runs this command does. Exit code 1: somebody was not reached.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := ""
 			if len(args) > 0 {

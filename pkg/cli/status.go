@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,8 @@ checks are shown, with what came of them.
 
 Colours are for terminals only, and not with NO_COLOR. --json is for programs: its
 names are those of 'lvsd reference api', schema status.Status.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              atMost("SERVICE/SERVER"),
+		ValidArgsFunction: p.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			show := func() error { return p.showStatus(cmd.Context(), asJSON) }
 			if len(args) == 1 {
@@ -39,6 +41,9 @@ names are those of 'lvsd reference api', schema status.Status.`,
 			}
 			if !cmd.Flags().Changed("watch") {
 				return show()
+			}
+			if _, err := time.ParseDuration(strings.Join(args, "")); err == nil {
+				return fmt.Errorf("%q names no server: expected SERVICE/SERVER; an interval is written --watch=%s", args[0], args[0])
 			}
 			if watch < minWatch {
 				return fmt.Errorf("--watch=%s: expected at least %s", watch, minWatch)

@@ -18,7 +18,8 @@ func newSync(p *paths) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sync",
 		Short: "Connections that the standby knows of",
-		Args:  noArgs,
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "push",

@@ -28,6 +28,26 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s takes no arguments, got %q ('%[1]s --help' lists its flags)", cmd.CommandPath(), args[0])
 }
 
+// exactly is the Args of a command with so many arguments.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return fmt.Errorf("%s takes %s, got %q ('%[1]s --help' tells more)", cmd.CommandPath(), what, args)
+	}
+}
+
+// atMost is the Args of a command with an argument that may be left out.
+func atMost(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= 1 {
+			return nil
+		}
+		return fmt.Errorf("%s takes one %s at most, got %q ('%[1]s --help' tells more)", cmd.CommandPath(), what, args)
+	}
+}
+
 func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
 }

@@ -20,7 +20,7 @@ func newFailover(p *paths) *cobra.Command {
 		Long: `Hand a VRRP instance over to another director, or all in which this one is active.
 It serves until the other one does, and does not take over again by itself as long
 as that one lives. If there is no other one it stays active.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost("INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.director().Failover(cmd.Context(), strings.Join(args, ""))
 		},
@@ -34,7 +34,7 @@ func newRole(p *paths) *cobra.Command {
 		Short: "Tell the director its role, where others decide it",
 		Long: `Set the role of VRRP instances with role = "external": for Pacemaker, keepalived's
 notify scripts and others. The command returns when the VIPs have followed.`,
-		Args:      cobra.ExactArgs(1),
+		Args:      exactly(1, "one of "+strings.Join(lvs.Roles, ", ")),
 		ValidArgs: lvs.Roles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			role, err := lvs.ParseRole(args[0])

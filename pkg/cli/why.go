@@ -22,7 +22,7 @@ func newWhy(p *paths) *cobra.Command {
 configuration gives it, what its checks say, what operators have said, whether its
 service has enough servers, whether clients come to this director at all, and what
 the kernel has.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly(1, "SERVICE/SERVER"),
 		ValidArgsFunction: p.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := override.ParseTarget(args[0])
