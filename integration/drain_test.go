@@ -232,9 +232,19 @@ func TestDrainDirector(t *testing.T) {
 	}
 	b.becomes("active", true)
 	a.becomes("backup", false)
+	a.run("enable", "--director")
+	a.becomes("active", true)
+	b.becomes("backup", false)
+	a.run("drain", "--director")
+	b.becomes("active", true)
+	w := listen(t, l.Host("client"), "eth0")
 	a.stop()
 	a.start()
-	time.Sleep(500 * time.Millisecond) // it would take over within 400 ms
+	// It would take over after four intervals at the most, and then hear nobody.
+	eventually(t, "it has heard the other one for longer than the dead time", func() bool { return a.instance("front").Received >= 8 })
+	if n := len(w.adverts(lb1.V4)); n > 0 {
+		t.Errorf("after a restart it bid for the VIP %d times", n)
+	}
 	a.becomes("backup", false)
 	b.cmd.Kill()
 	a.becomes("active", true) // better than nobody

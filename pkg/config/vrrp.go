@@ -256,11 +256,6 @@ func (c *vrrpChecker) election(e *entry[rawVRRP], v *VRRP) {
 		c.add(e.pos, "id = NUMBER, the same on every director of the pair", "vrrp.%s has no id", e.name)
 	}
 	v.ID = uint8(raw.ID.in(&c.problems, "id", 1, math.MaxUint8, 0))
-	key := vrid{v.Interface, v.Family, v.ID}
-	if old, twice := c.ids[key]; twice && v.ID != 0 {
-		c.add(raw.ID.pos, "an id of its own", "id %d on %s is already given at %s", v.ID, v.Interface, old)
-	}
-	c.ids[key] = raw.ID.pos
 	v.Version = uint8(raw.Version.in(&c.problems, "version", 2, 3, 3))
 	v.Priority = uint8(raw.Priority.in(&c.problems, "priority", 1, ownerPriority, defaultPriority))
 	v.Preempt = raw.Preempt.or(true)
@@ -286,8 +281,21 @@ func (c *vrrpChecker) election(e *entry[rawVRRP], v *VRRP) {
 	c.checksum(raw, v)
 	v.Password = c.password(raw, v.Version)
 	v.Links = c.links(raw, v)
+	c.uniqueID(raw, v)
 	if raw.VirtualMAC.or(false) {
 		c.virtual(e, v)
+	}
+}
+
+// uniqueID refuses an id that another instance has on one of the links: each would
+// take the other one's adverts for its own.
+func (c *vrrpChecker) uniqueID(raw *rawVRRP, v *VRRP) {
+	for _, l := range v.Links {
+		key := vrid{l.Interface, v.Family, v.ID}
+		if old, twice := c.ids[key]; twice && old != raw.ID.pos && v.ID != 0 {
+			c.add(raw.ID.pos, "an id of its own", "id %d on %s is already given at %s", v.ID, l.Interface, old)
+		}
+		c.ids[key] = raw.ID.pos
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
@@ -51,6 +52,38 @@ func TestBelonging(t *testing.T) {
 				t.Errorf("got %t, mark %d, %s", ok, c.Mark, c.Forwarding)
 			}
 		})
+	}
+}
+
+// A template is told of with the time of its service, and everything else with what
+// is left of its own.
+func TestTemplateTimeout(t *testing.T) {
+	at := netip.MustParseAddrPort
+	persistent := func(key lvs.ServiceKey, p time.Duration) lvs.Service {
+		s := lvs.Service{Key: key, Servers: []lvs.Server{{Key: at("10.0.0.1:0")}}}
+		s.Persistence = p
+		return s
+	}
+	b := NewBelonging([]lvs.Service{
+		persistent(lvs.MarkKey(9, lvs.IPv4), 5*time.Minute),
+		persistent(lvs.AddrKey(lvs.TCP, at("192.0.2.1:80")), time.Hour),
+		persistent(lvs.AddrKey(lvs.TCP, at("192.0.2.1:81")), 0),
+	})
+	for _, tt := range []struct {
+		name, vip string
+		protocol  lvs.Protocol
+		template  bool
+		want      uint32
+	}{
+		{"a template", "192.0.2.1:80", lvs.TCP, true, 3600},
+		{"a connection", "192.0.2.1:80", lvs.TCP, false, 7},
+		{"of a mark", "0.0.0.9:0", 0, true, 300},
+		{"of a service that is not persistent any more", "192.0.2.1:81", lvs.TCP, true, 7},
+	} {
+		c := Connection{Protocol: tt.protocol, VIP: at(tt.vip), Server: at("10.0.0.1:0"), Client: at("10.9.0.1:0"), Template: tt.template, Timeout: 7}
+		if ok := b.Of(&c); !ok || c.Timeout != tt.want {
+			t.Errorf("%s: %t, %d seconds, want %d", tt.name, ok, c.Timeout, tt.want)
+		}
 	}
 }
 

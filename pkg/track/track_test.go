@@ -91,13 +91,14 @@ func TestRepair(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				start, works := time.Now(), true
+				start := time.Now()
+				var broken atomic.Bool
 				tracker := New(Spec{Process: "x", Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 3}, nil)
 				tracker.look = func(context.Context) (int, error) {
 					if time.Since(start) == time.Second {
-						works = false
+						broken.Store(true)
 					}
-					if !works {
+					if broken.Load() {
 						return 0, errors.New("gone")
 					}
 					return 0, nil
@@ -106,7 +107,7 @@ func TestRepair(t *testing.T) {
 				tracker.repair = func(context.Context) error {
 					repairs++
 					time.Sleep(tt.takes)
-					works = tt.helps
+					broken.Store(!tt.helps)
 					return tt.err
 				}
 				ctx, cancel := context.WithCancel(t.Context())
