@@ -42,7 +42,7 @@ var chosen = map[string][]string{
 var edges = []string{"pkg/ipvs", "pkg/netdev", "pkg/firewall", "pkg/sysctl", "pkg/kmod", "pkg/xdp"}
 
 // pure are the packages without I/O and without a clock.
-var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice", "pkg/override"}
+var pure = []string{"pkg/lvs", "pkg/plan", "pkg/desired", "pkg/status", "pkg/notify/notice", "pkg/override", "pkg/importer"}
 
 // impure are the standard packages that a pure one has no use for.
 var impure = []string{"os", "net", "syscall", "io/ioutil", "os/exec", "os/signal", "net/http", "math/rand", "math/rand/v2"}
@@ -146,6 +146,8 @@ func forbidden(importer, imported string) string {
 		return "the operator's word knows nothing of what it is about"
 	case importer == "pkg/changelog" && imported != "pkg/durable":
 		return "a log knows nothing of what is written into it"
+	case importer == "pkg/importer" && imported != "pkg/config":
+		return "a peer's file is text, and what it becomes is the configuration's"
 	case importer == "pkg/cli" && under(edges, imported):
 		return "the command line touches no kernel"
 	case under(pure, importer) && (under(edges, imported) || imported == "pkg/reconcile" || imported == "pkg/daemon"):

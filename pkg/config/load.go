@@ -27,6 +27,30 @@ func Load(ctx context.Context, path string, r Resolver) (*Config, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	cfg, err := read(ctx, path, root, r)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Files = names
+	return cfg, nil
+}
+
+// Parse reads the text of one file, under a name for the positions in it. Nothing
+// belongs to it but that text.
+func Parse(ctx context.Context, name, text string, r Resolver) (*Config, error) {
+	var p problems
+	root := &node{table: map[string]*node{}}
+	if n := parseFile(name, text, &p); n != nil {
+		merge(root, n, &p)
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return read(ctx, name, root, r)
+}
+
+// read gives the configuration that a tree of values is.
+func read(ctx context.Context, path string, root *node, r Resolver) (*Config, error) {
 	c := &checker{
 		ctx:      ctx,
 		resolver: r,
@@ -42,7 +66,6 @@ func Load(ctx context.Context, path string, r Resolver) (*Config, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	cfg.Files = names
 	return cfg, nil
 }
 
