@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lvsd/lvsd/pkg/importer"
 )
 
 // words are the words in the first column of the table under a heading of
@@ -85,4 +87,71 @@ func matched(pattern *regexp.Regexp, text string) []string {
 		all = append(all, m[1])
 	}
 	return all
+}
+
+// rows are the rows of the table under a heading: the words, and what is said of
+// them.
+func rows(t *testing.T, heading string) map[string]string {
+	t.Helper()
+	_, section, found := strings.Cut(pages(t)["docs/coming-from.md"], "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("no heading %s", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	all := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]*) \| (.*) \|$`).FindAllStringSubmatch(section, -1) {
+		for _, w := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			if _, ok := all[w[1]]; !ok {
+				all[w[1]] = row[2]
+			}
+		}
+	}
+	return all
+}
+
+// What lvsd import carries over is in the tables, and what a table says there is
+// nothing for is told and not carried over.
+func TestImportedWords(t *testing.T) {
+	for _, format := range []string{"ldirectord", "keepalived", "heartbeat"} {
+		page, words := rows(t, format), importer.Words(format)
+		if len(words) < 20 {
+			t.Errorf("%s: only %d words", format, len(words))
+		}
+		for w, carried := range words {
+			said, there := page[w]
+			if carried && !there && !slices.Contains(spelled[format], w) {
+				t.Errorf("%s: %s is carried over, and the table does not have it", format, w)
+			}
+			if carried && strings.HasPrefix(said, "nothing") && !slices.Contains(spelled[format], w) {
+				t.Errorf("%s: %s is carried over, and the table says %q", format, w, said)
+			}
+		}
+		for w := range page {
+			if _, known := words[w]; !known && !slices.Contains(values[format], w) && !strings.Contains(w, " ") {
+				t.Errorf("%s: lvsd import does not know %s of the table", format, w)
+			}
+		}
+	}
+}
+
+// spelled are words that a table has in another form: those of IPv6 beside those of
+// IPv4, older names, and the parts of a few whole things.
+var spelled = map[string][]string{
+	"ldirectord": {"virtual6", "real6", "fallback6", "schedflags"},
+	"keepalived": {
+		"smtp_alert_vrrp", "smtp_alert_checker", "vrrp_version", "vrrp_garp_master_refresh", "vrrp_track_process", "track_file", "vrrp_track_file", "process", "file",
+		"sync_group_tracking_weight", "mcast_src_ip", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback", "ip_family",
+		"sorry_server_lvs_method", "notify_up", "notify_down", "nb_get_retry", "regex", "regex_options", "payload", "require_reply", "type", "name",
+		"script_user", "lvs_timeouts",
+	},
+	"heartbeat": {"node", "respawn"},
+}
+
+// values are words of a table that stand behind others in the file.
+var values = map[string][]string{
+	"ldirectord": {
+		"gate", "masq", "ipip", "negotiate", "connect", "ping", "external", "external-perl", "off", "on", "http", "https", "dns", "smtp", "submission", "mysql", "pgsql",
+		"ftp", "imap", "nntp", "pop", "imaps", "pops", "simpletcp", "sip", "radius", "http_proxy", "ldap", "ldaps", "oracle", "none",
+	},
+	"heartbeat": {"ipfail", "IPaddr", "IPaddr2", "LVSSyncDaemonSwap", "ldirectord", "SendArp", "MailTo", "authkeys", "hb_standby", "hb_takeover"},
 }

@@ -76,7 +76,7 @@ func New(env Env) *cobra.Command {
 	root.PersistentFlags().StringVar(&p.socket, "socket", env.Getenv("LVSD_SOCKET"),
 		"control socket `PATH` of a running director (LVSD_SOCKET; default: the one of the configuration)")
 	root.AddCommand(
-		newDirector(p), newValidate(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
+		newDirector(p), newValidate(p), newImport(p), newReference(p), newPlan(p), newApply(p), newStatus(p), newReload(p), newNotify(p),
 		newDrain(p), newEnable(p), newWeight(p), newLog(p), newWhy(p), newTop(p),
 		newNagios(p), newFailover(p), newRole(p), newSync(p), newGuard(p), newRealServer(p), newVersion(p), newCompletion(p), newExitCodes(p),
 	)
