@@ -84,7 +84,6 @@ type keepalivedReader struct {
 	defined map[string][]string // the lines of a definition
 	lines   []line
 	deep    int
-	skipped bool // a conditional line was
 }
 
 var (
