@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
 )
 
 // TestProbe: a kernel that runs the guard lacks nothing that it needs.
@@ -21,6 +22,9 @@ func TestProbe(t *testing.T) {
 // TestVerifier: the verifier's work stays far from its limit of a million
 // instructions, so that older kernels with less clever ones manage too.
 func TestVerifier(t *testing.T) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		t.Fatal(err)
+	}
 	var objects guardObjects
 	options := ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats}}
 	if err := loadGuardObjects(&objects, &options); err != nil {
