@@ -7,12 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// noCommand is the Args of the program itself: a word there is a command that
-// does not exist.
+// noCommand is the Args of the program itself and of commands that have others: a
+// word there is a command that does not exist.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = cmd.Root().SuggestionsMinimumDistance
 	hint := ""
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", strings.Join(like, " or "))
