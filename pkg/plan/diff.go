@@ -25,6 +25,8 @@ type Owned struct {
 //
 //   - what forwarding needs first: modules, parameters, time-outs, rules, detours,
 //     and what the guard has to let through;
+//   - then, if no sync daemon is wanted, the end of those that are: the kernel takes
+//     a real server of another family than its service only without them;
 //   - then all that gives the services that stay capacity, and only after it all
 //     that takes some, so that no step leaves a service without an available
 //     server if both states have one;
@@ -32,8 +34,9 @@ type Owned struct {
 //   - then addresses: a new one attracts traffic only when its services are
 //     complete, one that goes stops to attract before they go; the interfaces that
 //     are made for them come before and go after them;
-//   - then the sync daemons, the new one before the old one stops;
-//   - last the services, rules, detours and guards that nothing needs any more.
+//   - then services that nobody needs any more, and then the sync daemons, the new one
+//     before the old one stops: they do not start beside a server of another family;
+//   - last the rules, detours and guards that nothing needs any more.
 //
 // It is empty if nothing is to be done. Both states are only read.
 func Diff(want, have lvs.State, owned Owned) []Op {
@@ -41,6 +44,11 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
 	addGuard, deleteGuard := guard(want, have)
+	ends, starts := roles(want, have, owned)
+	var early []Op
+	if len(want.Daemons) == 0 {
+		early, starts = starts, nil // nothing starts
+	}
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
 		sysctls(want.Sysctls, have.Sysctls),
@@ -48,10 +56,13 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 		addRules,
 		addDetours,
 		addGuard,
+		early,
 		grow,
 		shrink,
-		Takeover(want, have, owned),
+		ends,
+		Addresses(want, have, owned),
 		remove,
+		starts,
 		deleteRules,
 		deleteDetours,
 		deleteGuard,
@@ -150,12 +161,18 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 // standby must speak before it gets the VIPs, or it would refuse the connections of
 // others.
 func Takeover(want, have lvs.State, owned Owned) []Op {
-	var first []Op
-	last := daemons(want.Daemons, have.Daemons, owned.Daemons)
+	ends, starts := roles(want, have, owned)
+	return slices.Concat(ends, Addresses(want, have, owned), starts)
+}
+
+// roles gives what is to be done with sync daemons before addresses change, and
+// after that.
+func roles(want, have lvs.State, owned Owned) (first, last []Op) {
+	last = daemons(want.Daemons, have.Daemons, owned.Daemons)
 	if want.Silent {
-		first, last = silence(last)
+		return silence(last)
 	}
-	return slices.Concat(first, Addresses(want, have, owned), last)
+	return nil, last
 }
 
 // Addresses gives the operations on addresses and on the interfaces that are made

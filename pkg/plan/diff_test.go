@@ -54,6 +54,17 @@ func TestDiff(t *testing.T) {
 			},
 		},
 		{
+			name:  "a sync daemon that is not wanted ends before a server of another family comes",
+			want:  service(web, "wrr", server("[2001:db8::9]:80", 1)),
+			have:  lvs.State{Daemons: map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth1", ID: 51}}},
+			owned: plan.Owned{Daemons: map[lvs.SyncRole]bool{lvs.SyncMaster: true}},
+			ops: []string{
+				"stop master sync daemon 51 on eth1",
+				"add tcp 192.0.2.1:80 (scheduler wrr)",
+				"add [2001:db8::9]:80 to tcp 192.0.2.1:80 (dr weight 1)",
+			},
+		},
+		{
 			name: "a detour stands before its address and goes after it",
 			want: lvs.State{Detours: map[lvs.Detour]bool{detour: true}, Addresses: map[lvs.AddressKey]lvs.Address{vip: {AddressKey: vip}}},
 			ops:  []string{"add detour over lo: tcp from 192.0.2.1:80 to 192.0.2.9 on eth0", "add address 192.0.2.1/32 on eth0"},
