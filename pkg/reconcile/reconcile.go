@@ -266,6 +266,7 @@ func (r *Reconciler) look(goal Goal) Round {
 		round.Err, round.blind = err, true
 		return round
 	}
+	r.lane.see(round, host.Addresses)
 	errTable := r.kernel.observeTable(&host)
 	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
@@ -304,6 +305,9 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 		for i, err := range r.applyBatch(ctx, due) {
 			r.retry.note(due[i], err)
 			failed.note(due[i], err)
+			if ofLane(due[i]) {
+				r.lane.did(due[i], err)
+			}
 			round.Results = append(round.Results, Result{Op: due[i], Err: err})
 		}
 		leave()
