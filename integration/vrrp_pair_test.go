@@ -2,13 +2,11 @@ package integration
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -59,12 +57,20 @@ real.rs2 = "10.0.1.102"
 // answer for the VIPs.
 func newPairLab(t *testing.T) *lab.Lab {
 	t.Helper()
+	l := newQuietLab(t)
+	for _, name := range []string{"rs1", "rs2"} {
+		labtest.Must(l.Host(name).UDPEcho(echoPort))(t)
+		labtest.Must(l.Host(name).Web(":80"))(t)
+	}
+	return l
+}
+
+// newQuietLab builds it with real servers that have the VIPs and answer nothing.
+func newQuietLab(t *testing.T) *lab.Lab {
+	t.Helper()
 	l := labtest.New(t, lab.Topology{Directors: 2})
 	for _, name := range []string{"rs1", "rs2"} {
-		h := l.Host(name)
-		labtest.NoError(t, h.TakeVIP(lab.VIP4, lab.VIP6))
-		labtest.Must(h.UDPEcho(echoPort))(t)
-		labtest.Must(h.Web(":80"))(t)
+		labtest.NoError(t, l.Host(name).TakeVIP(lab.VIP4, lab.VIP6))
 	}
 	return l
 }
@@ -151,143 +157,4 @@ func keepalived(t *testing.T, h *lab.Host, config string) (*lab.Cmd, *logBuffer)
 func carries(t *testing.T, h *lab.Host, addr netip.Addr) bool {
 	t.Helper()
 	return strings.Contains(labtest.Run(t, h, "ip", "-o", "address", "show", "dev", "eth0"), " "+addr.String()+"/")
-}
-
-// ticker sends a datagram to the VIP every few milliseconds and keeps when the
-// answers came.
-type ticker struct {
-	stopSending context.CancelFunc
-	done        sync.WaitGroup
-	mu          sync.Mutex
-	sent        uint32
-	first       uint32 // sent since the last reset
-	sentAt      time.Time
-	waited      time.Duration
-	answers     []time.Time
-	seen        map[uint32]bool
-}
-
-// tick is how often a ticker sends.
-const tick = 5 * time.Millisecond
-
-func startTicker(t *testing.T, from *lab.Host, to netip.Addr) *ticker {
-	t.Helper()
-	conn := labtest.Must(from.Dial(t.Context(), "udp", netip.AddrPortFrom(to, echoPort).String()))(t)
-	ctx, stop := context.WithCancel(context.Background())
-	k := &ticker{stopSending: stop, seen: map[uint32]bool{}}
-	k.done.Go(func() {
-		clock := time.NewTicker(tick)
-		defer clock.Stop()
-		for ; ctx.Err() == nil; <-clock.C {
-			// An error is an answer that does not come.
-			_, _ = conn.Write(binary.BigEndian.AppendUint32([]byte("tick"), k.next()))
-		}
-		time.Sleep(100 * time.Millisecond)
-		conn.Close()
-	})
-	k.done.Go(func() {
-		buffer := make([]byte, 512)
-		for {
-			n, err := conn.Read(buffer)
-			if n >= 4 {
-				k.mu.Lock()
-				k.answers = append(k.answers, time.Now())
-				k.seen[binary.BigEndian.Uint32(buffer[n-4:n])] = true
-				k.mu.Unlock()
-			}
-			if err != nil && ctx.Err() != nil {
-				return
-			}
-		}
-	})
-	t.Cleanup(func() { k.stop() })
-	return k
-}
-
-func (k *ticker) next() uint32 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := time.Now()
-	if !k.sentAt.IsZero() {
-		k.waited += max(now.Sub(k.sentAt)-2*tick, 0)
-	}
-	k.sent++
-	k.sentAt = now
-	return k.sent
-}
-
-// flows waits until answers come.
-func (k *ticker) flows(t *testing.T) {
-	t.Helper()
-	count := func() int {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return len(k.answers)
-	}
-	before := count()
-	eventually(t, "answers from the VIP", func() bool { return count() > before+20 })
-}
-
-// reset forgets what has been.
-func (k *ticker) reset() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.answers, k.first, k.waited = []time.Time{time.Now()}, k.sent+1, 0
-}
-
-// lost is how many ticks since the last reset nobody has answered, and how many
-// of them followed each other. Unlike the gap it does not grow when the client
-// itself was kept waiting for the processor. The last ticks may be under way.
-func (k *ticker) lost() (all, inRow int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	const underWay = uint32(20)
-	row := 0
-	for n := k.first; n+underWay <= k.sent; n++ {
-		if k.seen[n] {
-			row = 0
-			continue
-		}
-		all, row = all+1, row+1
-		inRow = max(inRow, row)
-	}
-	return all, inRow
-}
-
-// gap is the longest time without an answer.
-func (k *ticker) gap() time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	longest := time.Duration(0)
-	for i := 1; i < len(k.answers); i++ {
-		longest = max(longest, k.answers[i].Sub(k.answers[i-1]))
-	}
-	return longest
-}
-
-// stall is for how long the machine has kept the ticker from sending since the
-// last reset.
-func (k *ticker) stall() time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.waited
-}
-
-// losesOne holds that a planned hand-over has lost no more than a tick, and those
-// for which a busy machine kept everybody waiting.
-func (k *ticker) losesOne(t *testing.T) {
-	t.Helper()
-	lost, row := k.lost()
-	stall := k.stall()
-	t.Logf("longest gap %s, %d ticks lost; the client itself was kept waiting for %s", k.gap(), lost, stall)
-	if row > 1+int(stall/tick) {
-		t.Errorf("%d ticks in a row were lost", row)
-	}
-}
-
-// stop ends sending and gives how many datagrams were sent and answered.
-func (k *ticker) stop() (sent, answered int) {
-	k.stopSending()
-	k.done.Wait()
-	return int(k.sent), len(k.seen)
 }

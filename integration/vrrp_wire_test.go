@@ -3,11 +3,10 @@ package integration
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,38 +25,49 @@ type heard struct {
 	advert *vrrp.Advert // nil for ARP
 }
 
-// wire is what a host hears of adverts and ARP, whoever they are for.
+// wire is what a host hears of adverts and ARP, whoever they are for. It lies in the
+// socket until somebody asks, as with a ticker.
 type wire struct {
-	file *os.File
-	done chan struct{}
-	mu   sync.Mutex
-	all  []heard
+	fd  int
+	all []heard
 }
 
 // listen makes a host listen to what its network is told.
 func listen(t *testing.T, h *lab.Host, dev string) *wire {
 	t.Helper()
-	w := &wire{done: make(chan struct{})}
+	w := &wire{}
 	labtest.NoError(t, h.Do(func() (err error) {
-		w.file, err = openWire(dev)
+		w.fd, err = openWire(dev)
 		return err
 	}))
-	go w.run()
-	t.Cleanup(w.close)
+	t.Cleanup(func() { unix.Close(w.fd) })
 	return w
 }
 
-func openWire(dev string) (*os.File, error) {
+// signals lets adverts over IPv4 and ARP through, so that a busy service does not
+// wake who listens to them (socket(7), SO_ATTACH_FILTER).
+var signals = []unix.SockFilter{
+	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12}, // the type
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_ARP, Jt: 3},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_IP, Jf: 3},
+	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 14 + 9}, // the protocol
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: vrrp.Protocol, Jf: 1},
+	{Code: unix.BPF_RET | unix.BPF_K, K: math.MaxUint32},
+	{Code: unix.BPF_RET | unix.BPF_K},
+}
+
+func openWire(dev string) (int, error) {
 	device, err := net.InterfaceByName(dev)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	everything := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	err = errors.Join(
+		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(signals)), Filter: &signals[0]}),
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: device.Index}),
 		unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP,
 			&unix.PacketMreq{Ifindex: int32(device.Index), Type: unix.PACKET_MR_PROMISC}),
@@ -66,40 +76,24 @@ func openWire(dev string) (*os.File, error) {
 	)
 	if err != nil {
 		unix.Close(fd)
-		return nil, err
+		return 0, err
 	}
-	return os.NewFile(uintptr(fd), "wire"), nil
+	return fd, nil
 }
 
-func (w *wire) run() {
-	defer close(w.done)
-	raw, err := w.file.SyscallConn()
-	if err != nil {
-		return
-	}
+// read takes what has come.
+func (w *wire) read() {
 	for {
 		var frame, control [512]byte
-		var n, controlled int
-		var errReceive error
-		err := raw.Read(func(fd uintptr) bool {
-			n, controlled, _, _, errReceive = unix.Recvmsg(int(fd), frame[:], control[:], 0)
-			return !errors.Is(errReceive, unix.EAGAIN)
-		})
-		if err != nil || errReceive != nil {
+		n, controlled, _, _, err := unix.Recvmsg(w.fd, frame[:], control[:], unix.MSG_DONTWAIT)
+		if err != nil {
 			return
 		}
 		if h, ok := parseHeard(frame[:n]); ok {
 			h.at = stamp(control[:controlled])
-			w.mu.Lock()
 			w.all = append(w.all, h)
-			w.mu.Unlock()
 		}
 	}
-}
-
-func (w *wire) close() {
-	w.file.Close()
-	<-w.done
 }
 
 // stamp is when the kernel took a packet (socket(7), SO_TIMESTAMPNS).
@@ -135,15 +129,13 @@ func parseHeard(b []byte) (heard, bool) {
 
 // reset forgets what was heard.
 func (w *wire) reset() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.read()
 	w.all = nil
 }
 
 // heard is what was heard since the last reset, in order.
 func (w *wire) heard() []heard {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.read()
 	return slices.Clone(w.all)
 }
 

@@ -72,9 +72,33 @@ func address(name string, a netlink.Addr) (lvs.Address, bool) {
 // there, a tunnel's packet or a check, for a forgery.
 func (d *Devices) Add(a lvs.Address) error {
 	l, err := d.link(a.Interface)
+	if err == nil {
+		err = d.add(l, a)
+	}
 	if err != nil {
 		return fmt.Errorf("add %s: %w", a.AddressKey, err)
 	}
+	return nil
+}
+
+// Take adds an address, as Add does, and announces it at once, as Announce does:
+// until the neighbours know where it is, they send its packets to whoever had it
+// before. The interface is looked for only once, because clients wait.
+func (d *Devices) Take(a lvs.Address) error {
+	l, err := d.link(a.Interface)
+	if err == nil {
+		err = d.add(l, a)
+	}
+	if err != nil {
+		return fmt.Errorf("add %s: %w", a.AddressKey, err)
+	}
+	if err := announce(l.Attrs(), a.Prefix.Addr()); err != nil {
+		return fmt.Errorf("announce %s: %w", a.AddressKey, err)
+	}
+	return nil
+}
+
+func (d *Devices) add(l netlink.Link, a lvs.Address) error {
 	addr := &netlink.Addr{IPNet: ipNet(a.Prefix), Label: a.Label}
 	if a.Prefix.Addr().Is6() {
 		addr.ValidLft, addr.PreferedLft = math.MaxUint32, 0
@@ -82,10 +106,7 @@ func (d *Devices) Add(a lvs.Address) error {
 			addr.Flags = unix.IFA_F_NODAD
 		}
 	}
-	if err := d.handle.AddrAdd(l, addr); err != nil {
-		return fmt.Errorf("add %s: %w", a.AddressKey, err)
-	}
-	return nil
+	return d.handle.AddrAdd(l, addr)
 }
 
 // Delete deletes an address. It is unix.EADDRNOTAVAIL if the interface does not

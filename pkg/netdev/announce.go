@@ -41,10 +41,7 @@ func announce(l *netlink.LinkAttrs, ip netip.Addr) error {
 		return nil
 	}
 	if ip.Is4() {
-		return errors.Join(
-			send(l.Index, unix.ETH_P_ARP, broadcastMAC, arpPacket(arpRequest, l.HardwareAddr, ip)),
-			send(l.Index, unix.ETH_P_ARP, broadcastMAC, arpPacket(arpReply, l.HardwareAddr, ip)),
-		)
+		return send(l.Index, unix.ETH_P_ARP, broadcastMAC, arpPacket(arpRequest, l.HardwareAddr, ip), arpPacket(arpReply, l.HardwareAddr, ip))
 	}
 	router, err := isRouter(l.Name)
 	if err != nil {
@@ -63,8 +60,8 @@ func isRouter(name string) (bool, error) {
 	return strings.TrimSpace(string(value)) == "1", err
 }
 
-// send sends one frame; the kernel writes its header.
-func send(index int, proto uint16, dst net.HardwareAddr, payload []byte) error {
+// send sends a frame for each payload; the kernel writes their headers.
+func send(index int, proto uint16, dst net.HardwareAddr, payloads ...[]byte) error {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
@@ -72,7 +69,11 @@ func send(index int, proto uint16, dst net.HardwareAddr, payload []byte) error {
 	defer unix.Close(fd)
 	to := &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: index, Halen: 6}
 	copy(to.Addr[:], dst)
-	return unix.Sendto(fd, payload, 0, to)
+	var errs []error
+	for _, payload := range payloads {
+		errs = append(errs, unix.Sendto(fd, payload, 0, to))
+	}
+	return errors.Join(errs...)
 }
 
 func networkOrder(v uint16) uint16 {

@@ -23,13 +23,11 @@ type Table interface {
 }
 
 // Devices are the addresses of the host's interfaces, and the interfaces that are
-// made for some. Announce tells the
-// neighbours where an address is now.
+// made for some. Take adds an address and tells the neighbours at once where it is.
 type Devices interface {
 	Addresses() (map[lvs.AddressKey]lvs.Address, error)
-	Add(lvs.Address) error
+	Take(lvs.Address) error
 	Delete(lvs.AddressKey) error
-	Announce(lvs.Address) error
 	VirtualLinks() (map[string]lvs.VirtualLink, error)
 	AddVirtualLink(lvs.VirtualLink) error
 	DeleteVirtualLink(name string) error
@@ -239,7 +237,10 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 		}
 		return k.Devices.AddVirtualLink(op.VirtualLink)
 	case plan.Address:
-		return k.address(op)
+		if op.Verb == lvs.Delete {
+			return k.Devices.Delete(op.AddressKey)
+		}
+		return k.Devices.Take(op.Address)
 	case plan.GuardLoad:
 		return k.Guard.Load()
 	case plan.GuardRemove:
@@ -253,16 +254,4 @@ func (k Kernel) do(ctx context.Context, op plan.Op) error {
 		return k.Table.StartDaemon(op.SyncDaemon)
 	}
 	return fmt.Errorf("%s: no such operation", op)
-}
-
-// address announces a new address at once: until the neighbours know where it
-// is, they send its packets to whoever had it before.
-func (k Kernel) address(op plan.Address) error {
-	if op.Verb == lvs.Delete {
-		return k.Devices.Delete(op.AddressKey)
-	}
-	if err := k.Devices.Add(op.Address); err != nil {
-		return err
-	}
-	return k.Devices.Announce(op.Address)
 }

@@ -13,8 +13,34 @@ import (
 // lane lets addresses and sync daemons be changed beside a round that is under way.
 // Its lock is held while they change and while the ledger does.
 type lane struct {
-	mu sync.Mutex
-	n  int // changes so far
+	mu   sync.Mutex
+	n    int                            // changes so far
+	seen map[lvs.AddressKey]lvs.Address // the host's addresses, as far as is known; nil if it is not
+}
+
+// see keeps the addresses that a round has observed, unless the lane has changed some
+// meanwhile.
+func (l *lane) see(round Round, addresses map[lvs.AddressKey]lvs.Address) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n == round.lane {
+		l.seen = maps.Clone(addresses)
+	}
+}
+
+// did keeps what an operation has done to the addresses. After one that failed they
+// are not known any more. The caller has entered the lane.
+func (l *lane) did(op plan.Op, err error) {
+	a, ok := op.(plan.Address)
+	switch {
+	case err != nil || !ok && ofLane(op):
+		l.seen = nil // with an interface its addresses go
+	case !ok || l.seen == nil:
+	case a.Verb == lvs.Delete:
+		delete(l.seen, a.AddressKey)
+	default:
+		l.seen[a.AddressKey] = a.Address
+	}
 }
 
 func (l *lane) number() int {
@@ -101,7 +127,8 @@ func (r *Reconciler) completed(aimed int64, round Round) {
 // once, beside a round that is under way: who takes over must not wait until a large
 // table has been read. So it makes the sync daemons where they decide whether IPVS
 // forwards. Addresses are added only if the last round left the services of the goal
-// complete. A round follows in any case, and tries again what failed here.
+// complete. A round follows in any case, and tries again what failed here; so the
+// addresses are not read anew if they are known.
 func (r *Reconciler) Readdress(ctx context.Context) {
 	defer r.Kick()
 	r.mu.Lock()
@@ -120,11 +147,19 @@ func (r *Reconciler) Readdress(ctx context.Context) {
 	}
 }
 
+// known gives the addresses that the host has. The caller has entered the lane.
+func (r *Reconciler) known() (lvs.State, error) {
+	if r.lane.seen == nil {
+		return r.kernel.host()
+	}
+	return lvs.State{Addresses: maps.Clone(r.lane.seen)}, nil
+}
+
 func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]Result, error) {
 	r.lane.mu.Lock()
 	defer r.lane.mu.Unlock()
 	r.lane.n++
-	have, err := r.kernel.host()
+	have, err := r.known()
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +179,9 @@ func (r *Reconciler) readdress(ctx context.Context, goal Goal, aimed int64) ([]R
 		if adds(op) && r.complete.Load() != aimed {
 			continue
 		}
-		results = append(results, Result{Op: op, Err: r.kernel.do(ctx, op)})
+		err := r.kernel.do(ctx, op)
+		r.lane.did(op, err)
+		results = append(results, Result{Op: op, Err: err})
 	}
 	return results, errors.Join(err, r.ledger.release(done(results)))
 }

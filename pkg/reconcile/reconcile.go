@@ -266,6 +266,7 @@ func (r *Reconciler) look(goal Goal) Round {
 		round.Err, round.blind = err, true
 		return round
 	}
+	r.lane.see(round, host.Addresses)
 	errTable := r.kernel.observeTable(&host)
 	round.Want = goal.Desire(host)
 	round.Have, round.Err = r.kernel.observe(round.Want, host)
@@ -309,6 +310,9 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 			r.retry.note(due[i], err)
 			if err != nil {
 				failed.note(due[i])
+			}
+			if ofLane(due[i]) {
+				r.lane.did(due[i], err)
 			}
 			round.Results = append(round.Results, Result{Op: due[i], Err: err})
 		}

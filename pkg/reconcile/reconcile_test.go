@@ -671,6 +671,77 @@ func TestReaddress(t *testing.T) {
 	}
 }
 
+// Who takes over does not wait until the addresses are read: a round has. What others
+// have done since is found by the round that follows, and after a failure the
+// addresses are read again.
+func TestReaddressKnowsTheAddresses(t *testing.T) {
+	m := newMachine(t)
+	active, standby := everything(server("10.0.0.2:80", 1)), everything(server("10.0.0.2:80", 1))
+	standby.Addresses, standby.Absent = nil, map[lvs.AddressKey]bool{vip: true}
+	m.want = standby
+	goal := m.goal()
+	goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State {
+		return lvs.State{Addresses: m.want.Addresses, Absent: m.want.Absent}
+	}
+	m.Aim(goal)
+	m.ok()
+	reads, broken := 0, false
+	m.devices.Fail = func(op, _ string) error {
+		if op == "list" {
+			reads++
+		}
+		if op == "announce" && broken {
+			return unix.ENETDOWN
+		}
+		return nil
+	}
+	carried := func() bool {
+		t.Helper()
+		list, err := m.devices.Addresses()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ok := list[vip]
+		return ok
+	}
+	for _, tt := range []struct {
+		name    string
+		want    lvs.State
+		before  func()
+		reads   int
+		carried bool
+	}{
+		{"takes over", active, func() {}, 0, true},
+		{"hands over", standby, func() {}, 0, false},
+		{"takes over, and cannot say so", active, func() { broken = true }, 0, true},
+		{"hands over after the failure", standby, func() { broken = false }, 1, false},
+		{"takes over what somebody has added", active, func() {
+			if err := m.devices.Add(lvs.Address{AddressKey: vip}); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, true},
+		{"hands over what somebody has taken", standby, func() {
+			if err := m.devices.Delete(vip); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, false},
+	} {
+		tt.before()
+		m.want, reads = tt.want, 0
+		m.Readdress(t.Context())
+		read := reads
+		if read != tt.reads || carried() != tt.carried {
+			t.Errorf("%s: read %d times, want %d; the VIP is there: %t", tt.name, read, tt.reads, carried())
+		}
+		if broken {
+			continue // the next one is to follow at once
+		}
+		if m.ok(); carried() != tt.carried {
+			t.Errorf("%s: after a round the VIP is there: %t", tt.name, carried())
+		}
+	}
+}
+
 // An interface for an address comes and goes with the role, also after a crash
 // between the two, and beside a round as in one.
 func TestReaddressWithInterface(t *testing.T) {

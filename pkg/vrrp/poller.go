@@ -39,6 +39,9 @@ func (p *poller) wait(until time.Time, files []int) {
 	}
 	// A signal ends the sleep early, which does no harm.
 	_, _ = unix.Ppoll(fds, timeout, nil)
+	if fds[0].Revents == 0 {
+		return
+	}
 	var count [8]byte
 	_, _ = unix.Read(p.event, count[:])
 }

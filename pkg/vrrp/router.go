@@ -219,7 +219,8 @@ func (r *Router) disconnect() {
 	r.waiter.close()
 }
 
-// apply does what the machines want done.
+// apply does what the machines want done: first what clients wait for, the adverts
+// and then the addresses.
 func (r *Router) apply(outs []Output) {
 	for i, out := range outs {
 		m, instance := r.members[i], &r.instances[i]
@@ -227,17 +228,19 @@ func (r *Router) apply(outs []Output) {
 			m.wire.send(instance.Advert(priority))
 			m.sent++
 		}
+	}
+	if r.publish() {
+		r.changed()
+	}
+	for i, out := range outs {
 		for _, e := range out.Events {
-			e.Instance = instance.Name
+			e.Instance = r.instances[i].Name
 			select {
 			case r.events <- e:
 			default:
 				r.lost.Add(1)
 			}
 		}
-	}
-	if r.publish() {
-		r.changed()
 	}
 }
 

@@ -20,6 +20,7 @@ type Devices interface {
 	Interfaces() ([]netdev.Interface, error)
 	Addresses() (map[lvs.AddressKey]lvs.Address, error)
 	Add(lvs.Address) error
+	Take(lvs.Address) error
 	Delete(lvs.AddressKey) error
 	Announce(lvs.Address) error
 	VirtualLinks() (map[string]lvs.VirtualLink, error)
@@ -126,6 +127,9 @@ func errnos(t *testing.T, d Devices) {
 		{"add ipv6 again", d.Add(v6), unix.EEXIST},
 		{"add ipv6 again with another length", d.Add(at(Link, "2001:db8::9/128")), unix.EEXIST},
 		{"add to no interface", d.Add(at("nosuch", "192.0.2.9/32")), unix.ENODEV},
+		{"take ipv4 again", d.Take(v4), unix.EEXIST},
+		{"take ipv6 again", d.Take(v6), unix.EEXIST},
+		{"take at no interface", d.Take(at("nosuch", "192.0.2.9/32")), unix.ENODEV},
 		{"delete absent ipv4", d.Delete(at(Link, "192.0.2.10/24").AddressKey), unix.EADDRNOTAVAIL},
 		{"delete ipv4 with another length", d.Delete(at(Link, "192.0.2.9/25").AddressKey), unix.EADDRNOTAVAIL},
 		{"delete absent ipv6", d.Delete(at(Link, "2001:db8::a/64").AddressKey), unix.EADDRNOTAVAIL},
@@ -143,6 +147,15 @@ func errnos(t *testing.T, d Devices) {
 func announce(t *testing.T, d Devices) {
 	for _, a := range []lvs.Address{at(Link, "192.0.2.1/32"), at(Link, "2001:db8::1/128"), at("lo", "192.0.2.1/32")} {
 		if err := d.Announce(a); err != nil {
+			t.Error(err)
+		}
+		if err := d.Take(a); err != nil {
+			t.Error(err)
+		}
+		if _, there := addresses(t, d)[a.AddressKey]; !there {
+			t.Errorf("%s was taken and is not there", a.AddressKey)
+		}
+		if err := d.Delete(a.AddressKey); err != nil {
 			t.Error(err)
 		}
 	}

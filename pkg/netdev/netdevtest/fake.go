@@ -92,6 +92,14 @@ func (f *Fake) Add(a lvs.Address) error {
 	return nil
 }
 
+// Take is netdev.Devices.Take.
+func (f *Fake) Take(a lvs.Address) error {
+	if err := f.Add(a); err != nil {
+		return err
+	}
+	return f.Announce(a)
+}
+
 // readBack is the address as the kernel lists it.
 func readBack(a lvs.Address) lvs.Address {
 	if a.Prefix.Addr().Is4() {
