@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,30 @@ const (
 // floodLimits are those of the flooded service. They leave the client more than it
 // needs.
 const floodLimits = "[virtual.web.guard]\nsource_syns = { rate = 50, burst = 100 }\nsyns = { rate = 500, burst = 500 }\n"
+
+// floodedService is a web service and its VIP.
+func floodedService(way string, servers []*lab.Host) string {
+	return vipTable(lab.VIP4) + fmt.Sprintf("[virtual.web]\nvip = \"%s:80\"\nscheduler = \"rr\"\nforwarding = %q\n", lab.VIP4, way) + reals("web", servers, true)
+}
+
+// set makes the guard off, counting or enforcing.
+func (d *director) set(mode, services string, client netip.Addr) {
+	d.t.Helper()
+	allow := fmt.Sprintf("allow = [%q]", client)
+	switch mode {
+	case "off":
+		d.write(services)
+	case "counting":
+		d.write(guarded(allow, "enforce = false", "[guard.limit]", "fragments = 10") + services + floodLimits)
+	case "enforcing":
+		d.write(guarded(allow, "[guard.limit]", "fragments = 10") + services + floodLimits)
+	default:
+		d.t.Fatalf("no mode %q", mode)
+	}
+	if done := d.reload(); len(done.Errors) > 0 {
+		d.t.Fatalf("%s: %q", mode, done.Errors)
+	}
+}
 
 // Four kinds of floods, by both ways of forwarding, with the guard off, counting
 // and enforcing. What was decided adds up to the frames that were sent, exactly.

@@ -1,3 +1,5 @@
+//go:build bench
+
 package integration
 
 import (
@@ -42,30 +44,6 @@ func besiege(t *testing.T, way string) *siege {
 	s := &siege{t: t, l: l, services: floodedService(way, servers), kinds: floodKinds(t, l)}
 	s.d = startGuarded(t, l.Host("lb1"), s.services)
 	return s
-}
-
-// floodedService is a web service and its VIP.
-func floodedService(way string, servers []*lab.Host) string {
-	return vipTable(lab.VIP4) + fmt.Sprintf("[virtual.web]\nvip = \"%s:80\"\nscheduler = \"rr\"\nforwarding = %q\n", lab.VIP4, way) + reals("web", servers, true)
-}
-
-// set makes the guard off, counting or enforcing.
-func (d *director) set(mode, services string, client netip.Addr) {
-	d.t.Helper()
-	allow := fmt.Sprintf("allow = [%q]", client)
-	switch mode {
-	case "off":
-		d.write(services)
-	case "counting":
-		d.write(guarded(allow, "enforce = false", "[guard.limit]", "fragments = 10") + services + floodLimits)
-	case "enforcing":
-		d.write(guarded(allow, "[guard.limit]", "fragments = 10") + services + floodLimits)
-	default:
-		d.t.Fatalf("no mode %q", mode)
-	}
-	if done := d.reload(); len(done.Errors) > 0 {
-		d.t.Fatalf("%s: %q", mode, done.Errors)
-	}
 }
 
 // What a client does during an assault, and for how long.

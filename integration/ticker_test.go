@@ -3,7 +3,6 @@ package integration
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -46,21 +45,6 @@ func startTicker(t *testing.T, from *lab.Host, to netip.Addr) *ticker {
 	t.Helper()
 	k := newTicker(t, from, to, tick)
 	k.hear(t, k.conn)
-	k.start(t)
-	return k
-}
-
-// startLightTicker hears the datagrams themselves, at the real servers, which answer
-// nothing: with direct routing answers do not pass a director. So a tick costs two
-// system calls, and all else is done by the kernel.
-func startLightTicker(t *testing.T, l *lab.Lab, to netip.Addr, every time.Duration) *ticker {
-	t.Helper()
-	k := newTicker(t, l.Host("client"), to, every)
-	for _, name := range []string{"rs1", "rs2"} {
-		c := labtest.Must(l.Host(name).ListenPacket("udp4", fmt.Sprintf(":%d", echoPort)))(t).(*net.UDPConn)
-		t.Cleanup(func() { c.Close() })
-		k.hear(t, c)
-	}
 	k.start(t)
 	return k
 }

@@ -4,6 +4,8 @@ package integration
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -324,4 +326,19 @@ func middle(all []outcome, of func(outcome) time.Duration) time.Duration {
 		return 0
 	}
 	return sorted(all, of)[len(all)/2]
+}
+
+// startLightTicker hears the datagrams themselves, at the real servers, which answer
+// nothing: with direct routing answers do not pass a director. So a tick costs two
+// system calls, and all else is done by the kernel.
+func startLightTicker(t *testing.T, l *lab.Lab, to netip.Addr, every time.Duration) *ticker {
+	t.Helper()
+	k := newTicker(t, l.Host("client"), to, every)
+	for _, name := range []string{"rs1", "rs2"} {
+		c := labtest.Must(l.Host(name).ListenPacket("udp4", fmt.Sprintf(":%d", echoPort)))(t).(*net.UDPConn)
+		t.Cleanup(func() { c.Close() })
+		k.hear(t, c)
+	}
+	k.start(t)
+	return k
 }

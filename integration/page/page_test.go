@@ -18,7 +18,7 @@ import (
 )
 
 // soon is within what time the page shows what happens.
-const soon = 2 * time.Second
+const soon = 5 * time.Second
 
 // tap makes the device by which the guest is reached.
 func tap(t *testing.T) string {
@@ -116,7 +116,7 @@ func server(service, name string) string {
 const dropped = `[...document.querySelectorAll("#guard-rows tr.rule")].filter((r) => r.querySelector(".who").textContent === "no service at this port")
 	.map((r) => r.cells[7].textContent).join()`
 
-// The page of a director at work shows what happens, each thing within two seconds
+// The page of a director at work shows what happens, each thing within a few seconds
 // and without being loaded again: a server dies and comes back, is drained and is
 // not any more, the guard drops what is for no service, and the director hands over
 // to the other one.
