@@ -150,6 +150,13 @@ func (g *Guard) keepDigest(l lvs.GuardList, d [32]byte) error {
 	return g.write(s)
 }
 
+// keepEmpty has the kernel keep that nothing is on the lists: to find that out would
+// be to read the whole table.
+func (g *Guard) keepEmpty() error {
+	nothing := digest(lvs.PrefixSet{})
+	return errors.Join(g.keepDigest(lvs.AllowList, nothing), g.keepDigest(lvs.BlockList, nothing))
+}
+
 func (g *Guard) changeList(l lvs.GuardList, have, want, other lvs.PrefixSet) error {
 	if err := g.setNets(listsOf(l, have, other), listsOf(l, want, other)); err != nil {
 		return err

@@ -242,6 +242,9 @@ func (g *Guard) readCover(l lvs.GuardList) (cover, error) {
 	var c cover
 	for number := range uint32(pages) {
 		p := nets[number]
+		if p == (guardNets{}) {
+			continue
+		}
 		for net := number * netsOfPage; net < (number+1)*netsOfPage; net++ {
 			switch p.state(net) {
 			case whole:

@@ -135,6 +135,20 @@ func TestAdopt(t *testing.T) {
 	checkState(t, second, want)
 }
 
+// TestFresh: that a new guard's lists are empty is known, and not read from a table
+// of all networks whenever somebody looks.
+func TestFresh(t *testing.T) {
+	g := newGuard(t)
+	s, err := g.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := digest(lvs.PrefixSet{})
+	if s.AllowDigest != nothing || s.BlockDigest != nothing {
+		t.Errorf("the kernel keeps the digests %x and %x, want %x of nothing", s.AllowDigest, s.BlockDigest, nothing)
+	}
+}
+
 func TestOpenElsewhere(t *testing.T) {
 	_, err := Open(filepath.Join(t.TempDir(), "guard"))
 	if err == nil || !strings.Contains(err.Error(), "it is not in a bpf file system (mount -t bpf bpf /sys/fs/bpf)") {

@@ -83,6 +83,8 @@ func open(dir string, manualClock bool) (*Guard, error) {
 		return nil, err
 	}
 	g := &Guard{dir: dir, layout: layout(spec)}
+	_, err = os.Stat(g.mapsDir())
+	fresh := errors.Is(err, os.ErrNotExist)
 	if err := g.makeDirs(); err != nil {
 		return nil, err
 	}
@@ -94,6 +96,12 @@ func open(dir string, manualClock bool) (*Guard, error) {
 	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: g.mapsDir()}}
 	if err := spec.LoadAndAssign(&g.objects, &options); err != nil {
 		return nil, fmt.Errorf("load the program: %w", err)
+	}
+	if !fresh {
+		return g, nil
+	}
+	if err := g.keepEmpty(); err != nil {
+		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
