@@ -31,11 +31,12 @@ type ticker struct {
 	every time.Duration
 	end   func() // ends sending
 
+	// Of the sender, which does not wait for those who read.
+	sent   atomic.Uint32
+	missed atomic.Uint32 // ticks that the machine has kept it from, but for one in a row
+
 	mu      sync.Mutex
-	sent    uint32
-	first   uint32 // sent since the last reset
-	sentAt  time.Time
-	waited  time.Duration
+	first   uint32      // sent since the last reset
 	answers []time.Time // when they came, in order
 	seen    map[uint32]bool
 }
@@ -77,10 +78,12 @@ func (k *ticker) start(t *testing.T) {
 		// The client is another machine in real life: those that are measured do not keep it
 		// waiting.
 		vrrp.Hasten()
-		for clock.wait() {
+		for ticks := clock.wait(); ticks > 0; ticks = clock.wait() {
+			k.missed.Add(max(ticks, 2) - 2)
+			n := k.sent.Add(1)
 			// An error is an answer that does not come.
 			_ = descriptor(k.conn, func(fd int) error {
-				return unix.Send(fd, binary.BigEndian.AppendUint32([]byte("tick"), k.next()), unix.MSG_DONTWAIT)
+				return unix.Send(fd, binary.BigEndian.AppendUint32([]byte("tick"), n), unix.MSG_DONTWAIT)
 			})
 		}
 	})
@@ -112,27 +115,20 @@ func newMetre(every time.Duration) (*metre, error) {
 	return &metre{fd: fd}, nil
 }
 
-// wait returns at the next tick; those that have been missed are left out.
-func (m *metre) wait() bool {
+// wait returns at the next tick, or tells how many have been missed, with that one;
+// 0 is the end.
+func (m *metre) wait() uint32 {
 	var count [8]byte
-	_, err := unix.Read(m.fd, count[:])
-	return (err == nil || err == unix.EINTR) && !m.stopped.Load()
+	for !m.stopped.Load() {
+		if _, err := unix.Read(m.fd, count[:]); err == nil { // else a signal
+			return uint32(binary.NativeEndian.Uint64(count[:]))
+		}
+	}
+	return 0
 }
 
 func (m *metre) stop()  { m.stopped.Store(true) }
 func (m *metre) close() { unix.Close(m.fd) }
-
-func (k *ticker) next() uint32 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := time.Now()
-	if !k.sentAt.IsZero() {
-		k.waited += max(now.Sub(k.sentAt)-2*k.every, 0)
-	}
-	k.sent++
-	k.sentAt = now
-	return k.sent
-}
 
 // descriptor does something with a socket.
 func descriptor(c *net.UDPConn, f func(fd int) error) error {
@@ -183,7 +179,8 @@ func (k *ticker) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.read()
-	k.answers, k.first, k.waited = []time.Time{time.Now()}, k.sent+1, 0
+	k.missed.Store(0)
+	k.answers, k.first = []time.Time{time.Now()}, k.sent.Load()+1
 }
 
 // lost is how many ticks since the last reset nobody has answered, and how many
@@ -195,7 +192,7 @@ func (k *ticker) lost() (all, inRow int) {
 	k.read()
 	underWay := uint32(100 * time.Millisecond / k.every)
 	row := 0
-	for n := k.first; n+underWay <= k.sent; n++ {
+	for n := k.first; n+underWay <= k.sent.Load(); n++ {
 		if k.seen[n] {
 			row = 0
 			continue
@@ -208,29 +205,20 @@ func (k *ticker) lost() (all, inRow int) {
 
 // gap is the longest time without an answer.
 func (k *ticker) gap() time.Duration {
-	_, gap := k.silence()
-	return gap
-}
-
-// silence is the longest time without an answer and when it began.
-func (k *ticker) silence() (from time.Time, longest time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.read()
+	longest := time.Duration(0)
 	for i := 1; i < len(k.answers); i++ {
-		if d := k.answers[i].Sub(k.answers[i-1]); d > longest {
-			from, longest = k.answers[i-1], d
-		}
+		longest = max(longest, k.answers[i].Sub(k.answers[i-1]))
 	}
-	return from, longest
+	return longest
 }
 
 // stall is for how long the machine has kept the ticker from sending since the
 // last reset.
 func (k *ticker) stall() time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.waited
+	return time.Duration(k.missed.Load()) * k.every
 }
 
 // losesOne holds that a planned hand-over has lost no more than a tick, and those

@@ -127,6 +127,9 @@ type outcome struct {
 	gap  time.Duration // longest between two answers
 	lost time.Duration // without an answer, in ticks
 
+	// For so long the machine kept the client from sending.
+	stall time.Duration
+
 	// Of a failure, by the kernel's clock.
 	silent time.Duration // from the last advert to the first one of the successor
 	moved  time.Duration // from there until the successor told where the VIP is
@@ -243,9 +246,9 @@ func (m *meter) observe(from, to side, happen func()) outcome {
 	m.clock.reset()
 	happen()
 	m.settle()
-	m.clock.flows(m.t)
+	o := outcome{gap: m.clock.gap(), stall: m.clock.stall()}
 	lost, _ := m.clock.lost()
-	o := outcome{gap: m.clock.gap(), lost: time.Duration(lost) * m.every}
+	o.lost = time.Duration(lost) * m.every
 	o.silent, o.moved = stages(m.wire, from.at(), to.at())
 	return o
 }
@@ -305,6 +308,7 @@ func report(all []outcome) string {
 	return strings.Join([]string{
 		of("gap", func(o outcome) time.Duration { return o.gap }),
 		of("lost", func(o outcome) time.Duration { return o.lost }),
+		of("client stalled", func(o outcome) time.Duration { return o.stall }),
 		of("adverts apart", func(o outcome) time.Duration { return o.silent }),
 		of("ARP after", func(o outcome) time.Duration { return o.moved }),
 	}, ", ")
