@@ -62,8 +62,8 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 		'unit: $(GO) test -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -json $(SERVER_PKG)' \
 		'page: $(GO) test -json $(PAGE_PKG)' \
-		'in-kernel: env KERNEL_SHARDS=2 $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
-		'nft: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
+		'in-kernel: $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'nft &: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 

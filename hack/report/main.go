@@ -1,19 +1,20 @@
-// Report runs `go test -json` commands one after another, shows what go test itself would have shown, and ends with the numbers of tests:
+// Report runs `go test -json` commands one after another, shows what go test itself would have shown, and ends with the
+// numbers of tests; with -v also once more with what the tests said that did not pass, which a long log hides:
 //
 //	report [-v] 'LABEL: COMMAND' …
+//
+// A LABEL that ends with & is of a command that runs beside all others, from the beginning. Its output is shown in its place.
 //
 // COMMAND is split at blanks. Every test and subtest counts. A skipped test is a failure here, as is a command without any test: a test
 // that does not run proves nothing. The exit status is 0 only if every command succeeded, nothing failed and nothing was skipped.
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -23,18 +24,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: report [-v] 'LABEL: COMMAND' …")
 		os.Exit(2)
 	}
+	suites := make([]*suite, flag.NArg())
+	for i, arg := range flag.Args() {
+		suites[i] = newSuite(arg, *verbose)
+	}
 	var total counts
-	var lines []string
+	var lines, again []string
 	ok := true
-	for _, arg := range flag.Args() {
-		label, command, _ := strings.Cut(arg, ":")
-		c, err := runSuite(strings.Fields(command), *verbose)
-		if err != nil {
-			fmt.Printf("%s: %v\n", label, err)
+	for _, s := range suites {
+		if err := s.wait(); err != nil {
+			fmt.Printf("%s: %v\n", s.label, err)
 			ok = false
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s", label, c))
-		total.add(c)
+		lines = append(lines, fmt.Sprintf("%s: %s in %s", s.label, s.counts, s.took.Round(time.Second)))
+		again = append(again, s.again...)
+		total.add(s.counts)
+	}
+	if len(again) > 0 {
+		fmt.Printf("\nonce more, what did not pass:\n\n%s", strings.Join(again, "\n"))
 	}
 	fmt.Println()
 	for _, l := range lines {
@@ -44,28 +51,4 @@ func main() {
 	if !ok || total.failed > 0 || total.skipped > 0 {
 		os.Exit(1)
 	}
-}
-
-// runSuite runs one `go test -json` command.
-func runSuite(command []string, verbose bool) (counts, error) {
-	if len(command) == 0 {
-		return counts{}, errors.New("no command")
-	}
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return counts{}, err
-	}
-	if err := cmd.Start(); err != nil {
-		return counts{}, err
-	}
-	p := newPrinter(os.Stdout, verbose)
-	rerr := p.read(out)
-	_, _ = io.Copy(io.Discard, out)
-	werr := cmd.Wait()
-	if p.counts.passed == 0 {
-		werr = errors.Join(werr, errors.New("no test ran"))
-	}
-	return p.counts, errors.Join(rerr, werr)
 }

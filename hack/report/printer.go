@@ -37,8 +37,9 @@ type printer struct {
 	w       io.Writer
 	verbose bool
 	counts  counts
-	// output holds what running tests have said: it is shown only of those that fail or skip.
+	// output holds what running tests have said. Only that of those that fail or skip is shown, or shown once more at the end if all is.
 	output map[testKey]*strings.Builder
+	again  []string
 	// failures counts the failed tests of a package: a package that fails without one has not compiled, crashed, or leaked.
 	failures map[string]int
 }
@@ -92,11 +93,13 @@ func (p *printer) line(line string) {
 
 // say shows a line of output at once, or keeps it until the end of its test.
 func (p *printer) say(key testKey, text string) {
+	if !p.verbose && key.test == "" && text == "PASS\n" {
+		return // go test without -v leaves it out
+	}
 	if p.verbose || key.test == "" {
-		if !p.verbose && text == "PASS\n" {
-			return // go test without -v leaves it out
-		}
 		io.WriteString(p.w, text)
+	}
+	if key.test == "" {
 		return
 	}
 	b := p.output[key]
@@ -111,7 +114,7 @@ func (p *printer) say(key testKey, text string) {
 func (p *printer) unfinished(pkg string) {
 	for _, key := range slices.SortedFunc(maps.Keys(p.output), func(a, b testKey) int { return strings.Compare(a.test, b.test) }) {
 		if key.pkg == pkg {
-			io.WriteString(p.w, p.output[key].String())
+			p.show(key)
 			delete(p.output, key)
 		}
 	}
@@ -123,8 +126,31 @@ func (p *printer) end(key testKey, count *int, show bool) {
 		return
 	}
 	*count++
-	if b := p.output[key]; b != nil && show {
-		io.WriteString(p.w, b.String())
+	if show {
+		p.show(key)
 	}
 	delete(p.output, key)
+}
+
+// show shows what a test has said that did not pass: at once, or at the end if it was shown when it was said.
+func (p *printer) show(key testKey) {
+	b := p.output[key]
+	switch {
+	case b == nil:
+	case p.verbose:
+		p.again = append(p.again, abridge(b.String()))
+	default:
+		io.WriteString(p.w, b.String())
+	}
+}
+
+// abridge leaves out the middle of a long text.
+func abridge(text string) string {
+	const first, last = 40, 20
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines) <= first+last+1 {
+		return text
+	}
+	gap := fmt.Sprintf("    [… %d lines, shown above]\n", len(lines)-first-last)
+	return strings.Join(slices.Concat(lines[:first], []string{gap}, lines[len(lines)-last:]), "")
 }

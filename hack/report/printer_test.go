@@ -40,6 +40,7 @@ func TestPrinter(t *testing.T) {
 		name    string
 		verbose bool
 		want    string
+		again   []string
 	}{
 		{name: "plain", want: `    p_test.go:1: why
 --- SKIP: TestB (0.00s)
@@ -68,7 +69,11 @@ ok  	r	0.01s
 === RUN   TestD
 panic: from a goroutine
 FAIL	t	0.01s
-`},
+`, again: []string{
+			"    p_test.go:1: why\n--- SKIP: TestB (0.00s)\n",
+			"--- FAIL: TestC (0.00s)\n",
+			"=== RUN   TestD\npanic: from a goroutine\n",
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,10 +85,24 @@ FAIL	t	0.01s
 			if diff := cmp.Diff(tt.want, b.String()); diff != "" {
 				t.Errorf("printed (-want +got):\n%s", diff)
 			}
+			if diff := cmp.Diff(tt.again, p.again); diff != "" {
+				t.Errorf("once more (-want +got):\n%s", diff)
+			}
 			// TestC, the package q that did not compile, and t that crashed.
 			if got, want := p.counts, (counts{passed: 1, failed: 3, skipped: 1}); got != want {
 				t.Errorf("counts %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+func TestAbridge(t *testing.T) {
+	if short := strings.Repeat("a line\n", 60); abridge(short) != short {
+		t.Errorf("60 lines became\n%s", abridge(short))
+	}
+	long := strings.Repeat("a line\n", 40) + strings.Repeat("the middle\n", 100) + strings.Repeat("a line\n", 19)
+	want := strings.Repeat("a line\n", 40) + "    [… 100 lines, shown above]\n" + strings.Repeat("a line\n", 19)
+	if diff := cmp.Diff(want, abridge(long)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
