@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/lvsd/lvsd/pkg/config"
@@ -87,10 +86,10 @@ type keepalivedReader struct {
 }
 
 var (
-	definition  = regexp.MustCompile(`^\s*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
-	reference   = regexp.MustCompile(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?:\s|$))`)
-	conditional = regexp.MustCompile(`^\s*(@\^?[^\s]+)\s+(.*)$`)
-	included    = regexp.MustCompile(`^\s*include[rmwba]?\s+(.*?)\s*$`)
+	definition  = patternOf(`^\s*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+	reference   = patternOf(`\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?:\s|$))`)
+	conditional = patternOf(`^\s*(@\^?[^\s]+)\s+(.*)$`)
+	included    = patternOf(`^\s*include[rmwba]?\s+(.*?)\s*$`)
 )
 
 func (r *keepalivedReader) read(f File) {
@@ -104,7 +103,7 @@ func (r *keepalivedReader) read(f File) {
 		pos := config.Position{File: f.Name, Line: number, Column: 1}
 		text = strings.TrimRight(uncomment(strings.TrimRight(text, "\r\n")), " \t")
 		rest, more := strings.CutSuffix(text, `\`)
-		switch m := definition.FindStringSubmatch(rest); {
+		switch m := definition().FindStringSubmatch(rest); {
 		case name != "":
 			value = append(value, rest)
 		case m != nil && more:
@@ -131,7 +130,7 @@ func (r *keepalivedReader) read(f File) {
 
 // line takes one that is no definition.
 func (r *keepalivedReader) line(f File, l line) {
-	if m := included.FindStringSubmatch(l.text); m != nil {
+	if m := included().FindStringSubmatch(l.text); m != nil {
 		r.follow(f, l, strings.Trim(m[1], `"'`))
 		return
 	}
@@ -165,7 +164,7 @@ func (r *keepalivedReader) expand(f File, l line, depth int) {
 		r.fail(l.pos, "the lines written out", "~SEQ and ~LST are not understood")
 		return
 	}
-	if m := conditional.FindStringSubmatch(l.text); m != nil && !strings.Contains(m[1], "$") {
+	if m := conditional().FindStringSubmatch(l.text); m != nil && !strings.Contains(m[1], "$") {
 		r.condition(l, m[1], m[2])
 		return
 	}
@@ -186,7 +185,7 @@ func (r *keepalivedReader) expand(f File, l line, depth int) {
 			part += l.text[m.to:]
 		}
 		inner := line{l.pos, part, -1}
-		if d := definition.FindStringSubmatch(part); d != nil {
+		if d := definition().FindStringSubmatch(part); d != nil {
 			r.defined[d[1]] = []string{d[2]}
 			continue
 		}
@@ -202,7 +201,7 @@ type placeOf struct {
 
 // reference finds the first reference to something that is defined.
 func (r *keepalivedReader) reference(text string) *placeOf {
-	for _, m := range reference.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range reference().FindAllStringSubmatchIndex(text, -1) {
 		from, to := m[2], m[3]
 		end := m[1]
 		if from < 0 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -81,9 +80,9 @@ func (l *ldirectord) either(s *stanza, word string) (directive, bool) {
 }
 
 var (
-	virtualAddr = regexp.MustCompile(`^([0-9A-Za-z._+-]+):([0-9A-Za-z_-]+)$`)
-	virtualMark = regexp.MustCompile(`^([0-9]+)$`)
-	virtualSix  = regexp.MustCompile(`^\[([0-9A-Fa-f:.]+)\]:([0-9A-Za-z_-]+)$`)
+	virtualAddr = patternOf(`^([0-9A-Za-z._+-]+):([0-9A-Za-z_-]+)$`)
+	virtualMark = patternOf(`^([0-9]+)$`)
+	virtualSix  = patternOf(`^\[([0-9A-Fa-f:.]+)\]:([0-9A-Za-z_-]+)$`)
 )
 
 // ldVirtual is a virtual with what it takes from elsewhere.
@@ -120,11 +119,11 @@ func (l *ldirectord) virtual(s *stanza) {
 // address reads the value of virtual.
 func (l *ldirectord) address(v *ldVirtual) bool {
 	text := v.directive.value
-	if m := virtualMark.FindStringSubmatch(text); m != nil {
+	if m := virtualMark().FindStringSubmatch(text); m != nil {
 		v.mark, v.protocol = m[1], "fwm"
-	} else if m := virtualSix.FindStringSubmatch(text); m != nil && v.six {
+	} else if m := virtualSix().FindStringSubmatch(text); m != nil && v.six {
 		v.vip = endpoint{m[1], m[2]}
-	} else if m := virtualAddr.FindStringSubmatch(text); m != nil {
+	} else if m := virtualAddr().FindStringSubmatch(text); m != nil {
 		v.vip = endpoint{m[1], m[2]}
 	} else {
 		l.fail(v.at, `ADDRESS:PORT, or the number of a firewall mark; "[IPV6]:PORT" in virtual6`, "virtual = %q", text)
@@ -237,10 +236,10 @@ func (l *ldirectord) quiescent(v *ldVirtual) {
 const host = `\d+\.\d+\.\d+\.\d+|[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]`
 
 var (
-	realLine   = regexp.MustCompile(`^(` + host + `)(?:->(` + host + `))?(?::([0-9A-Za-z_-]+))?\s+(gate|masq|ipip)\b(.*)$`)
-	realWeight = regexp.MustCompile(`^\s+(\d{1,9})(?:(\s.*)|)$`)
-	realPair   = regexp.MustCompile(`^\s+"(.*)"[, ]\s*"(.*)"(.*)$`)
-	realLimit  = regexp.MustCompile(`^\s+([lu]):(\d{1,9})(.*)$`)
+	realLine   = patternOf(`^(` + host + `)(?:->(` + host + `))?(?::([0-9A-Za-z_-]+))?\s+(gate|masq|ipip)\b(.*)$`)
+	realWeight = patternOf(`^\s+(\d{1,9})(?:(\s.*)|)$`)
+	realPair   = patternOf(`^\s+"(.*)"[, ]\s*"(.*)"(.*)$`)
+	realLimit  = patternOf(`^\s+([lu]):(\d{1,9})(.*)$`)
 )
 
 const realForm = `ADDRESS[->ADDRESS][:PORT] gate|masq|ipip [WEIGHT] ["REQUEST", "RECEIVE"] [l:NUMBER] [u:NUMBER]`
@@ -260,7 +259,7 @@ type ldReal struct {
 
 // real reads a line of real, which may be a range of servers.
 func (l *ldirectord) real(v *ldVirtual, x directive) []*server {
-	m := realLine.FindStringSubmatch(x.value)
+	m := realLine().FindStringSubmatch(x.value)
 	if m == nil {
 		l.fail(x.at, realForm, "%s = %q", x.word, x.value)
 		return nil
@@ -281,17 +280,17 @@ func (l *ldirectord) real(v *ldVirtual, x directive) []*server {
 
 // flags reads what follows the way of forwarding, and gives what is left.
 func (r *ldReal) flags(rest string) string {
-	if m := realWeight.FindStringSubmatch(rest); m != nil {
+	if m := realWeight().FindStringSubmatch(rest); m != nil {
 		r.weight, _ = strconv.Atoi(m[1])
 		rest = m[2]
 		if r.weight != 1 {
 			r.keys = append(r.keys, entry{key: "weight", value: r.weight})
 		}
 	}
-	if m := realPair.FindStringSubmatch(rest); m != nil {
+	if m := realPair().FindStringSubmatch(rest); m != nil {
 		r.pair, r.request, r.receive, rest = true, m[1], m[2], m[3]
 	}
-	for m := realLimit.FindStringSubmatch(rest); m != nil; m = realLimit.FindStringSubmatch(rest) {
+	for m := realLimit().FindStringSubmatch(rest); m != nil; m = realLimit().FindStringSubmatch(rest) {
 		n, _ := strconv.Atoi(m[2])
 		r.keys = append(r.keys, entry{key: map[string]string{"l": "lower_threshold", "u": "upper_threshold"}[m[1]], value: n})
 		rest = m[3]
@@ -350,7 +349,7 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-var fallbackLine = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[^\s:]+)(?::([0-9A-Za-z_-]+))?(?:\s+(gate|masq|ipip))?$`)
+var fallbackLine = patternOf(`^(\[[0-9A-Fa-f:.]+\]|[^\s:]+)(?::([0-9A-Za-z_-]+))?(?:\s+(gate|masq|ipip))?$`)
 
 // fallback reads the virtual's fallback, or the one of all.
 func (l *ldirectord) fallback(v *ldVirtual) {
@@ -365,7 +364,7 @@ func (l *ldirectord) fallback(v *ldVirtual) {
 			return
 		}
 	}
-	m := fallbackLine.FindStringSubmatch(x.value)
+	m := fallbackLine().FindStringSubmatch(x.value)
 	if m == nil {
 		l.fail(x.at, "ADDRESS[:PORT] [gate|masq|ipip]", "%s = %q", x.word, x.value)
 		return

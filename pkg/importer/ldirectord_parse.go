@@ -2,7 +2,6 @@ package importer
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -53,9 +52,9 @@ type ldirectordFile struct {
 }
 
 var (
-	virtualLine = regexp.MustCompile(`^virtual(6?)\s*=\s*(.*)`)
-	wordLine    = regexp.MustCompile(`^(\s*)([A-Za-z0-9]+)(\s*=\s*|\s*$)(.*)`)
-	indented    = regexp.MustCompile(`^(?: |\t){4,}\S|^ {0,3}\t\s*\S`)
+	virtualLine = patternOf(`^virtual(6?)\s*=\s*(.*)`)
+	wordLine    = patternOf(`^(\s*)([A-Za-z0-9]+)(\s*=\s*|\s*$)(.*)`)
+	indented    = patternOf(`^(?: |\t){4,}\S|^ {0,3}\t\s*\S`)
 )
 
 // parseLdirectord reads as ldirectord's read_config does: what is indented by four
@@ -68,7 +67,7 @@ func parseLdirectord(d *document, f File) *ldirectordFile {
 		number++
 		pos := config.Position{File: f.Name, Line: number, Column: 1}
 		text = strings.TrimRight(text, " \t\r\n")
-		if m := virtualLine.FindStringSubmatchIndex(text); m != nil {
+		if m := virtualLine().FindStringSubmatchIndex(text); m != nil {
 			v = &stanza{six: m[3] > m[2], directives: directives{}}
 			value, _, _ := strings.Cut(text[m[4]:m[5]], "#")
 			v.directive = directive{pos, column(pos, m[4]), "virtual", strings.TrimSpace(value)}
@@ -82,7 +81,7 @@ func parseLdirectord(d *document, f File) *ldirectordFile {
 			v = nil
 			continue
 		}
-		if !indented.MatchString(text) {
+		if !indented().MatchString(text) {
 			v = nil
 		}
 		file.line(d, v, pos, text)
@@ -100,7 +99,7 @@ func (f *ldirectordFile) line(d *document, v *stanza, pos config.Position, text 
 	if v != nil {
 		text, _, _ = strings.Cut(text, "#")
 	}
-	m := wordLine.FindStringSubmatchIndex(text)
+	m := wordLine().FindStringSubmatchIndex(text)
 	if m == nil {
 		d.fail(pos, "WORD = VALUE", "%q is no line of ldirectord.cf", text)
 		return
@@ -177,12 +176,12 @@ const (
 
 // form is how a value is written.
 type form struct {
-	pattern  *regexp.Regexp // whose group is the value
+	pattern  pattern // whose group is the value
 	expected string
 }
 
 func (f form) read(text string) (string, bool) {
-	m := f.pattern.FindStringSubmatch(text)
+	m := f.pattern().FindStringSubmatch(text)
 	if m == nil {
 		return "", false
 	}
@@ -190,14 +189,14 @@ func (f form) read(text string) (string, bool) {
 }
 
 func oneOf(words ...string) form {
-	return form{regexp.MustCompile(`^(` + strings.Join(words, "|") + `)$`), strings.Join(words, ", ")}
+	return form{patternOf(`^(` + strings.Join(words, "|") + `)$`), strings.Join(words, ", ")}
 }
 
 var (
-	anything = form{regexp.MustCompile(`^(?:"(.+)"|(.+))$`), "a value"}
-	quoted   = form{regexp.MustCompile(`^"(.+)"$`), "a value in double quotes"}
-	positive = form{regexp.MustCompile(`^0*([1-9][0-9]{0,8})(?:\D.*)?$`), "a number above 0"}
-	number   = form{regexp.MustCompile(`^([0-9]{1,9})(?:\D.*)?$`), "a number"}
+	anything = form{patternOf(`^(?:"(.+)"|(.+))$`), "a value"}
+	quoted   = form{patternOf(`^"(.+)"$`), "a value in double quotes"}
+	positive = form{patternOf(`^0*([1-9][0-9]{0,8})(?:\D.*)?$`), "a number above 0"}
+	number   = form{patternOf(`^([0-9]{1,9})(?:\D.*)?$`), "a number"}
 	yesNo    = oneOf("yes", "no")
 )
 
@@ -220,21 +219,21 @@ var ldirectordWords = map[string]ldirectordWord{
 	"fallback":         {both, anything, ""},
 	"fallback6":        {both, anything, ""},
 	"fallbackcommand":  {both, anything, ""},
-	"checktype":        {ofVirtual, form{regexp.MustCompile(`^(connect|negotiate|ping|off|on|external|external-perl|[0-9]{1,4})$`), "connect, negotiate, ping, off, on, external, external-perl or a number"}, ""},
+	"checktype":        {ofVirtual, form{patternOf(`^(connect|negotiate|ping|off|on|external|external-perl|[0-9]{1,4})$`), "connect, negotiate, ping, off, on, external, external-perl or a number"}, ""},
 	"service":          {ofVirtual, oneOf(ldirectordServices...), ""},
 	"checkcommand":     {ofVirtual, anything, ""},
 	"checkport":        {ofVirtual, positive, ""},
 	"request":          {ofVirtual, quoted, ""},
 	"receive":          {ofVirtual, quoted, ""},
-	"httpmethod":       {ofVirtual, form{regexp.MustCompile(`^((?i:get|head))$`), "GET or HEAD"}, ""},
+	"httpmethod":       {ofVirtual, form{patternOf(`^((?i:get|head))$`), "GET or HEAD"}, ""},
 	"virtualhost":      {ofVirtual, anything, ""},
 	"login":            {ofVirtual, quoted, ""},
 	"passwd":           {ofVirtual, quoted, ""},
 	"database":         {ofVirtual, quoted, ""},
 	"secret":           {ofVirtual, quoted, ""},
 	"load":             {ofVirtual, quoted, "ldirectord reads it and does nothing with it"},
-	"scheduler":        {ofVirtual, form{regexp.MustCompile(`^([a-z]+)`), "lower case letters"}, ""},
-	"schedflags":       {ofVirtual, form{regexp.MustCompile(`^(\S+)`), "flags with commas"}, ""},
+	"scheduler":        {ofVirtual, form{patternOf(`^([a-z]+)`), "lower case letters"}, ""},
+	"schedflags":       {ofVirtual, form{patternOf(`^(\S+)`), "flags with commas"}, ""},
 	"persistent":       {ofVirtual, positive, ""},
 	"netmask":          {ofVirtual, anything, ""},
 	"protocol":         {ofVirtual, oneOf("tcp", "udp", "fwm"), ""},
@@ -253,12 +252,12 @@ var ldirectordWords = map[string]ldirectordWord{
 	"emailalertfreq":   {both, number, ""},
 	"emailalertstatus": {both, anything, ""},
 	"emailalertfrom":   {global, anything, ""},
-	"smtp":             {both, form{regexp.MustCompile(`^"?([0-9A-Za-z._+-]+)"?`), "a host"}, ""},
+	"smtp":             {both, form{patternOf(`^"?([0-9A-Za-z._+-]+)"?`), "a host"}, ""},
 	"autoreload":       {global, yesNo, ""},
 	"callback":         {global, quoted, "lvsd calls nothing when its file has changed: copy the file with what copies your other files, then run lvsd reload there"},
-	"logfile":          {global, form{regexp.MustCompile(`^"?([^"]+)"?$`), "a path or a facility in double quotes"}, "lvsd writes to standard error, which is the journal under systemd"},
+	"logfile":          {global, form{patternOf(`^"?([^"]+)"?$`), "a path or a facility in double quotes"}, "lvsd writes to standard error, which is the journal under systemd"},
 	"execute":          {global, anything, "one director has all services: import that file too, and put the result into conf.d beside director.toml"},
-	"supervised":       {global, form{regexp.MustCompile(`^(yes|no|)$`), "yes, no"}, "lvsd always stays in the foreground"},
+	"supervised":       {global, form{patternOf(`^(yes|no|)$`), "yes, no"}, "lvsd always stays in the foreground"},
 	"fork":             {global, yesNo, "each check has a schedule of its own, without processes"},
 	"readdquiescent":   {global, yesNo, "a server that comes waits with weight 0, or outside with quiescent = false, for its first success"},
 	"maintenancedir":   {global, anything, "take servers out with lvsd drain, which outlasts a restart"},
