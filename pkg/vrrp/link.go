@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
 
@@ -207,11 +209,16 @@ func (l *link) send(a Advert) {
 		targets = []netip.Addr{group(l.family)}
 	}
 	for _, to := range targets {
-		if err := s.send(a, to); err != nil && !transient(err) {
+		if err := s.send(a, to); err != nil && !transient(err) && !l.lacksRoute(err) {
 			s.fail(err)
 			return
 		}
 	}
+}
+
+// lacksRoute tells whether an error is about one peer alone: others may have a route.
+func (l *link) lacksRoute(err error) bool {
+	return !l.multicast() && errors.Is(err, unix.ENETUNREACH)
 }
 
 func (l *link) multicast() bool { return len(l.Peers) == 0 }
