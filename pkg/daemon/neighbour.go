@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/peer"
@@ -49,9 +51,18 @@ func (n *neighbour) want(listening, late bool) {
 	}
 }
 
-// pending tells whether the peer may have a push for this director.
+// pending tells whether the peer may have a push for this director. One that gives no
+// answer may give it soon; where nothing listens there is nobody to push.
 func (n *neighbour) pending() bool {
-	return n.wanted && (!n.asked || n.err == nil && n.answer.Master)
+	switch {
+	case !n.wanted:
+		return false
+	case !n.asked:
+		return true
+	case n.err != nil:
+		return !errors.Is(n.err, unix.ECONNREFUSED)
+	}
+	return n.answer.Master
 }
 
 // heard takes an answer, or the error in its place. here is what this director

@@ -3,8 +3,11 @@ package daemon
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/peer"
@@ -83,7 +86,7 @@ func TestFewConnections(t *testing.T) {
 	}
 }
 
-// A peer may have a push as long as it was not asked, or is a master that has not
+// A peer may have a push as long as it has not answered, or is a master that has not
 // pushed.
 func TestNeighbourPending(t *testing.T) {
 	c := &config.Sync{Behind: time.Hour}
@@ -95,7 +98,8 @@ func TestNeighbourPending(t *testing.T) {
 	}{
 		{"master", peer.Answer{Master: true}, nil, true},
 		{"standby", peer.Answer{Backup: true}, nil, false},
-		{"silent", peer.Answer{}, errors.New("refused"), false},
+		{"silent", peer.Answer{}, errors.New("no answer"), true},
+		{"without a director", peer.Answer{}, os.NewSyscallError("connect", unix.ECONNREFUSED), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -60,7 +60,7 @@ type sharing struct {
 	pushing   bool
 	rested    time.Time     // until then no peer's wish for a push is heard
 	listening bool          // the kernel's backup daemon runs
-	observed  bool          // there was a round
+	observed  bool          // there was a round after which it runs, if it should
 	has       chan struct{} // closed when this director has what its peers could push at its start
 }
 
@@ -185,7 +185,9 @@ func (s *sharing) after(round reconcile.Round) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := started || wanted && there && !s.listening
-	s.listening, s.observed = wanted && (there || started), true
+	s.listening = wanted && (there || started)
+	// A daemon that is wanted and does not run yet will want a push.
+	s.observed = s.observed || s.listening || !wanted
 	for _, n := range s.peers {
 		n.want(s.listening, late)
 	}

@@ -2,15 +2,21 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
+	"github.com/lvsd/lvsd/pkg/peer"
 	"github.com/lvsd/lvsd/pkg/plan"
 	"github.com/lvsd/lvsd/pkg/reconcile"
+	"github.com/lvsd/lvsd/pkg/status"
 )
 
 // A backup daemon that begins to listen, or that is found at the director's start,
@@ -51,15 +57,55 @@ func TestPushIsWanted(t *testing.T) {
 
 // A director waits for its peers at its start, and not for ever.
 func TestAwait(t *testing.T) {
-	asking := &config.Config{Sync: &config.Sync{SecretFile: "/secret"}}
-	s := newSharing(slog.New(slog.DiscardHandler), view{}, func() *config.Config { return asking }, nil)
-	if s.await(t.Context(), time.Millisecond) {
-		t.Error("it has all before the first round")
+	backup := map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncBackup: {Role: lvs.SyncBackup}}
+	round := func(want, have map[lvs.SyncRole]lvs.SyncDaemon) reconcile.Round {
+		services := map[lvs.ServiceKey]lvs.Service{}
+		return reconcile.Round{Want: lvs.State{Services: services, Daemons: want}, Have: lvs.State{Services: services, Daemons: have}}
 	}
-	n := newNeighbour(netip.Addr{}, true)
-	s.peers[n.address] = n
-	s.after(reconcile.Round{Want: lvs.State{Services: map[lvs.ServiceKey]lvs.Service{}}})
-	if !s.await(t.Context(), time.Minute) {
-		t.Error("it still waits, but is no standby")
+	answer := func(n *neighbour, a peer.Answer, err error) {
+		n.heard(time.Now(), status.Connections{}, false, nil, a, err)
+	}
+	for _, tt := range []struct {
+		name   string
+		happen func(s *sharing, n *neighbour)
+		has    bool
+	}{
+		{"nothing", func(*sharing, *neighbour) {}, false},
+		{"it is no standby", func(s *sharing, n *neighbour) { s.after(round(nil, nil)) }, true},
+		{"its daemon cannot start yet", func(s *sharing, n *neighbour) { s.after(round(backup, nil)) }, false},
+		{"its daemon has started late, and nobody was asked", func(s *sharing, n *neighbour) {
+			s.after(round(backup, nil))
+			s.after(round(backup, backup))
+		}, false},
+		{"the peer has nothing to push", func(s *sharing, n *neighbour) {
+			s.after(round(backup, backup))
+			answer(n, peer.Answer{Backup: true}, nil)
+		}, true},
+		{"the peer has not pushed yet", func(s *sharing, n *neighbour) {
+			s.after(round(backup, backup))
+			answer(n, peer.Answer{Master: true}, nil)
+		}, false},
+		{"the peer was asked too often", func(s *sharing, n *neighbour) {
+			s.after(round(backup, backup))
+			answer(n, peer.Answer{}, errors.New("it refused to answer"))
+		}, false},
+		{"nobody listens there", func(s *sharing, n *neighbour) {
+			s.after(round(backup, backup))
+			answer(n, peer.Answer{}, fmt.Errorf("ask director: %w", os.NewSyscallError("connect", unix.ECONNREFUSED)))
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			asking := &config.Config{Sync: &config.Sync{SecretFile: "/secret"}}
+			s := newSharing(slog.New(slog.DiscardHandler), view{}, func() *config.Config { return asking }, nil)
+			n := newNeighbour(netip.Addr{}, false)
+			s.peers[n.address] = n
+			tt.happen(s, n)
+			s.mu.Lock()
+			s.settle()
+			s.mu.Unlock()
+			if has := s.await(t.Context(), time.Millisecond); has != tt.has {
+				t.Errorf("it has all: %t, want %t", has, tt.has)
+			}
+		})
 	}
 }
