@@ -44,14 +44,15 @@ func Diff(want, have lvs.State, owned Owned) []Op {
 	addRules, deleteRules := rules(want.Rules, have.Rules)
 	addDetours, deleteDetours := detours(want.Detours, have.Detours)
 	addGuard, deleteGuard := guard(want, have)
-	ends, starts := roles(want, have, owned)
+	parameters := sysctls(want.Sysctls, have.Sysctls)
+	ends, starts := roles(want, have, owned, renumbers(parameters))
 	var early []Op
 	if len(want.Daemons) == 0 {
 		early, starts = starts, nil // nothing starts
 	}
 	return slices.Concat(
 		modules(want.Modules, have.Modules),
-		sysctls(want.Sysctls, have.Sysctls),
+		parameters,
 		timeouts(want.Timeouts, have.Timeouts),
 		addRules,
 		addDetours,
@@ -161,14 +162,14 @@ func rules(want, have map[lvs.Rule]int) (add, remove []Op) {
 // standby must speak before it gets the VIPs, or it would refuse the connections of
 // others.
 func Takeover(want, have lvs.State, owned Owned) []Op {
-	ends, starts := roles(want, have, owned)
+	ends, starts := roles(want, have, owned, false)
 	return slices.Concat(ends, Addresses(want, have, owned), starts)
 }
 
 // roles gives what is to be done with sync daemons before addresses change, and
 // after that.
-func roles(want, have lvs.State, owned Owned) (first, last []Op) {
-	last = daemons(want.Daemons, have.Daemons, owned.Daemons)
+func roles(want, have lvs.State, owned Owned, renumbered bool) (first, last []Op) {
+	last = daemons(want.Daemons, have.Daemons, owned.Daemons, renumbered)
 	if want.Silent {
 		return silence(last)
 	}

@@ -23,6 +23,8 @@ var (
 	onVirtual = lvs.AddressKey{Interface: virtual.Name, Prefix: vip.Prefix}
 )
 
+const syncPorts = "net.ipv4.vs.sync_ports"
+
 func server(addr string, weight int32) lvs.Server {
 	return lvs.Server{
 		Key:            netip.MustParseAddrPort(addr),
@@ -62,6 +64,18 @@ func TestDiff(t *testing.T) {
 				"stop master sync daemon 51 on eth1",
 				"add tcp 192.0.2.1:80 (scheduler wrr)",
 				"add [2001:db8::9]:80 to tcp 192.0.2.1:80 (dr weight 1)",
+			},
+		},
+		{
+			name: "a sync daemon that runs with another number of threads starts anew",
+			want: lvs.State{Daemons: map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth1", ID: 51}},
+				Sysctls: map[string]lvs.Sysctl{syncPorts: {Key: syncPorts, Value: "4", Why: "[sync]"}}},
+			have: lvs.State{Daemons: map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth1", ID: 51}},
+				Sysctls: map[string]lvs.Sysctl{syncPorts: {Key: syncPorts, Value: "1"}}},
+			ops: []string{
+				"set net.ipv4.vs.sync_ports to 4 (was 1; [sync])",
+				"stop master sync daemon 51 on eth1",
+				"start master sync daemon 51 on eth1 to 224.0.0.81:8848",
 			},
 		},
 		{
