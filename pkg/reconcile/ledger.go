@@ -86,74 +86,66 @@ func (l *Ledger) claim(want lvs.State, ops []plan.Op) error {
 		set(l, l.owned.Links, name)
 	}
 	for _, op := range ops {
-		if a, ok := op.(plan.Address); ok && a.Verb == lvs.Add {
-			set(l, l.owned.Addresses, a.AddressKey)
-		}
-		if i, ok := op.(plan.Link); ok && i.Verb == lvs.Add {
-			set(l, l.owned.Links, i.Name)
-		}
-		if d, ok := op.(plan.Daemon); ok && d.Verb == lvs.Add {
-			set(l, l.owned.Daemons, d.Role)
-		}
+		l.note(op, lvs.Add)
 	}
 	return l.save()
 }
 
-// release forgets what these operations deleted: if somebody makes it anew, it
-// is theirs.
+// release forgets what these operations deleted, unless a later one made it again:
+// if somebody else makes it anew, it is theirs.
 func (l *Ledger) release(done []plan.Op) error {
 	for _, op := range done {
-		switch op := op.(type) {
-		case plan.Table:
-			if op.Verb == lvs.Delete && op.Server == nil {
-				unset(l, l.owned.Services, op.Service.Key)
-			}
-		case plan.Address:
-			if op.Verb == lvs.Delete {
-				unset(l, l.owned.Addresses, op.AddressKey)
-			}
-		case plan.Link:
-			if op.Verb == lvs.Delete {
-				unset(l, l.owned.Links, op.Name)
-			}
-		case plan.Daemon:
-			if op.Verb == lvs.Delete {
-				unset(l, l.owned.Daemons, op.Role)
-			}
-		}
+		l.note(op, lvs.Delete)
+		l.note(op, lvs.Add)
 	}
 	return l.save()
+}
+
+// note follows an operation if it has this verb.
+func (l *Ledger) note(op plan.Op, verb lvs.Verb) {
+	switch op := op.(type) {
+	case plan.Table:
+		if op.Server == nil {
+			keep(l, l.owned.Services, op.Service.Key, op.Verb, verb)
+		}
+	case plan.Address:
+		keep(l, l.owned.Addresses, op.AddressKey, op.Verb, verb)
+	case plan.Link:
+		keep(l, l.owned.Links, op.Name, op.Verb, verb)
+	case plan.Daemon:
+		keep(l, l.owned.Daemons, op.Role, op.Verb, verb)
+	}
+}
+
+// keep sets or unsets the key of an operation that has this verb.
+func keep[K comparable](l *Ledger, m map[K]bool, key K, has, verb lvs.Verb) {
+	switch {
+	case has != verb:
+	case verb == lvs.Add:
+		set(l, m, key)
+	case verb == lvs.Delete:
+		unset(l, m, key)
+	}
 }
 
 // prune forgets the keys that are neither wanted nor observed: somebody else
 // removed them.
 func (l *Ledger) prune(want, have lvs.State) {
-	for key := range l.owned.Services {
-		_, wanted := want.Services[key]
-		_, there := have.Services[key]
-		if !wanted && !there {
-			unset(l, l.owned.Services, key)
-		}
+	prune(l, l.owned.Services, want.Services, have.Services)
+	prune(l, l.owned.Links, want.Links, have.Links)
+	prune(l, l.owned.Daemons, want.Daemons, have.Daemons)
+	absent := map[lvs.AddressKey]lvs.Address{}
+	for key := range want.Absent {
+		absent[key] = lvs.Address{}
 	}
-	for key := range l.owned.Addresses {
-		_, wanted := want.Addresses[key]
-		_, there := have.Addresses[key]
-		if !wanted && !there && !want.Absent[key] {
-			unset(l, l.owned.Addresses, key)
-		}
-	}
-	for name := range l.owned.Links {
-		_, wanted := want.Links[name]
-		_, there := have.Links[name]
-		if !wanted && !there {
-			unset(l, l.owned.Links, name)
-		}
-	}
-	for role := range l.owned.Daemons {
-		_, wanted := want.Daemons[role]
-		_, there := have.Daemons[role]
-		if !wanted && !there {
-			unset(l, l.owned.Daemons, role)
+	prune(l, l.owned.Addresses, want.Addresses, have.Addresses, absent)
+}
+
+// prune unsets the keys that none of these maps has.
+func prune[K comparable, V any](l *Ledger, owned map[K]bool, known ...map[K]V) {
+	for key := range owned {
+		if !slices.ContainsFunc(known, func(m map[K]V) bool { _, ok := m[key]; return ok }) {
+			unset(l, owned, key)
 		}
 	}
 }

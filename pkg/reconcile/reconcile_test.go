@@ -270,6 +270,23 @@ func TestOtherPrefixLength(t *testing.T) {
 	}
 }
 
+// A daemon that was started anew with other settings is lvsd's still, and goes when
+// nobody wants it any more.
+func TestChangedDaemonIsKept(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	for _, id := range []uint8{51, 52} {
+		m.want.Daemons = map[lvs.SyncRole]lvs.SyncDaemon{lvs.SyncMaster: {Role: lvs.SyncMaster, Interface: "eth0", ID: id}}
+		m.ok()
+	}
+	m.restart()
+	m.want.Daemons = nil
+	m.ok()
+	if left, err := m.table.Daemons(); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 // A daemon that somebody stopped while lvsd did not run, and that no file asks for
 // any more, is nobody's: one that somebody starts later is theirs.
 func TestStoppedDaemonIsForgotten(t *testing.T) {
