@@ -21,7 +21,7 @@ import (
 
 // patience is how long a test waits for what must happen soon. User-Mode Linux
 // on a busy machine is slow; a test that passes does not wait so long.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // director is lvsd on a host of the lab, with a folder of its own.
 type director struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,8 +192,14 @@ func TestGuardCommands(t *testing.T) {
 
 	a := newAttacker(t, l)
 	var fire sync.WaitGroup
-	fire.Go(func() { a.fire(100, 300, single, stray) })
+	var seen atomic.Bool
+	fire.Go(func() {
+		for !seen.Load() {
+			a.fire(100, 20, single, stray)
+		}
+	})
 	defer fire.Wait()
+	defer seen.Store(true)
 	eventually(t, "the attacker in the list", func() bool {
 		return strings.Contains(d.must("guard", "top"), "198.19.0.0/32")
 	})

@@ -32,7 +32,7 @@ func TestRestartsWithDeadServers(t *testing.T) {
 			table := watch(t, l.Host("lb1"))
 			eventually(t, "the table is read", func() bool { return len(table.sights()) > 0 })
 			clients(t, l, func(more func(int)) {
-				for i := range 20 {
+				for i := range restarts {
 					more(5)
 					if i%2 == 0 {
 						d.stop()
@@ -47,7 +47,7 @@ func TestRestartsWithDeadServers(t *testing.T) {
 				}
 				// The same file, the same checks at other times, and other checks.
 				changes := []string{"", "", ", rise = 3", `, host = "other"`}
-				for i := range 50 {
+				for i := range reloads {
 					more(2)
 					d.write(config(changes[i%len(changes)]))
 					if done := d.reload(); len(done.Errors) > 0 {

@@ -229,7 +229,7 @@ func TestKillUnderLoad(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	steps := [][]int{{1, 1, 1}, {1, 1, 0}, {2, 0, 1}, {1, 4, 1}}
 	clients(t, l, func(more func(int)) {
-		for i := range 50 {
+		for i := range kills {
 			more(5)
 			// Half of the times in the middle of a change.
 			if i%2 == 0 {

@@ -17,9 +17,6 @@ import (
 	"github.com/lvsd/lvsd/pkg/control"
 )
 
-// failovers is how many things go wrong in a row.
-const failovers = 100
-
 // paces are the times between two adverts at which gaps are compared, in how many
 // labs and how often in each, and how often the client sends meanwhile.
 var paces = []struct {

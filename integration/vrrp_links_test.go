@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,13 +20,13 @@ func TestSilenceOnAllLinks(t *testing.T) {
 	}
 	config := func(priority int) string {
 		return fmt.Sprintf("[director]\n\n[vrrp.front]\ninterface = \"eth0\"\nid = 51\nvips = \"%s/32\"\npriority = %d\n"+
-			"interval = \"100ms\"\nwarn_time = \"250ms\"\nlinks = [\"eth9\"]\n", lab.VIP4, priority)
+			"interval = \"300ms\"\nwarn_time = \"600ms\"\nlinks = [\"eth9\"]\n", lab.VIP4, priority)
 	}
 	one, two := startPlain(t, l.Host("lb1"), config(150)), startPlain(t, l.Host("lb2"), config(100))
 	one.becomes("active", true)
 	two.becomes("backup", false)
-	const dead = 361 * time.Millisecond // three intervals and the skew of priority 100
-	deaf := func(add string) {          // the adverts on the first link do not arrive any more
+	const dead = 1083 * time.Millisecond // three intervals and the skew of priority 100
+	deaf := func(add string) {           // the adverts on the first link do not arrive any more
 		labtest.Run(t, two.host, "iptables", add, "INPUT", "-i", "eth0", "-p", "112", "-j", "DROP")
 	}
 	stays := func(what string) {
@@ -79,4 +80,29 @@ func TestInitialDeadTime(t *testing.T) {
 	two := startPlain(t, l.Host("lb2"), config(150, `initial_dead_time = "1h"`+"\n"))
 	two.becomes("active", true)
 	t.Logf("preempted after %s", time.Since(begin))
+}
+
+// A peer to which there is no route, as after a router's failure, is one that hears
+// nothing: the others go on hearing, and nobody is at fault.
+func TestPeerWithoutRoute(t *testing.T) {
+	l := labtest.New(t, lab.Topology{Directors: 2, RealServers: 1})
+	config := func(priority int, peers ...string) string {
+		return fmt.Sprintf("[director]\n\n[vrrp.front]\ninterface = \"eth0\"\nid = 51\nvips = \"%s/32\"\npriority = %d\ninterval = \"300ms\"\npeers = [\"%s\"]\n",
+			lab.VIP4, priority, strings.Join(peers, `", "`))
+	}
+	far := "198.51.100.7"
+	if out, err := l.Host("lb1").Run(t.Context(), "ip", "route", "get", far); err == nil {
+		t.Fatalf("there is a route: %s", out)
+	}
+	one := startPlain(t, l.Host("lb1"), config(150, far, l.Host("lb2").V4.String()))
+	two := startPlain(t, l.Host("lb2"), config(100, l.Host("lb1").V4.String()))
+	one.becomes("active", true)
+	two.becomes("backup", false)
+	w := listen(t, l.Host("lb2"), "eth0")
+	for range 5 { // longer than the dead time
+		w.next(t, one.host.V4)
+	}
+	if one.log.count("fault") > 0 || two.log.count("to=active") > 0 {
+		t.Errorf("the log of lb1:\n%s\nthat of lb2:\n%s", one.log, two.log)
+	}
 }

@@ -62,8 +62,8 @@ func interfaces(t *testing.T, h *lab.Host) int {
 func TestVirtualMAC(t *testing.T) {
 	l := newPairLab(t)
 	extra := "virtual_mac = true\npreempt = false\n"
-	six := fmt.Sprintf("\n[vrrp.six]\ninterface = \"eth0\"\nid = 51\ninterval = \"100ms\"\nvirtual_mac = true\npreempt = false\nvips = [\"%s/128\"]\n", lab.VIP6)
-	e := election{interval: "100ms", extra: extra, more: six}
+	six := fmt.Sprintf("\n[vrrp.six]\ninterface = \"eth0\"\nid = 51\ninterval = \"300ms\"\nvirtual_mac = true\npreempt = false\nvips = [\"%s/128\"]\n", lab.VIP6)
+	e := election{interval: "300ms", extra: extra, more: six}
 	one := startPlain(t, l.Host("lb1"), e.config(150))
 	two := startPlain(t, l.Host("lb2"), e.config(100))
 	one.becomes("active", true)

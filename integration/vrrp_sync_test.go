@@ -237,7 +237,7 @@ func TestIdleConnectionsArePushed(t *testing.T) {
 				unheard(t, l.Host("client"), w.peer[1])
 			}
 			if want > 0 {
-				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) == connections })
+				eventually(t, "the standby has the connections", func() bool { return held(t, two.host) >= connections })
 			}
 			t.Logf("pushed %s: the standby has %d of %d idle connections", how, held(t, two.host), connections)
 			labtest.NoError(t, one.host.Unplug("eth0", true))
