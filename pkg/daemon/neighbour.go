@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/notify/notice"
 	"github.com/lvsd/lvsd/pkg/peer"
@@ -51,8 +49,8 @@ func (n *neighbour) want(listening, late bool) {
 	}
 }
 
-// pending tells whether the peer may have a push for this director. One that gives no
-// answer may give it soon; where nothing listens there is nobody to push.
+// pending tells whether the peer may have a push for this director. One that is there
+// and gives no answer may give it soon.
 func (n *neighbour) pending() bool {
 	switch {
 	case !n.wanted:
@@ -60,7 +58,7 @@ func (n *neighbour) pending() bool {
 	case !n.asked:
 		return true
 	case n.err != nil:
-		return !errors.Is(n.err, unix.ECONNREFUSED)
+		return !errors.Is(n.err, peer.ErrAbsent)
 	}
 	return n.answer.Master
 }

@@ -2,12 +2,10 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/peer"
@@ -99,7 +97,7 @@ func TestNeighbourPending(t *testing.T) {
 		{"master", peer.Answer{Master: true}, nil, true},
 		{"standby", peer.Answer{Backup: true}, nil, false},
 		{"silent", peer.Answer{}, errors.New("no answer"), true},
-		{"without a director", peer.Answer{}, os.NewSyscallError("connect", unix.ECONNREFUSED), false},
+		{"absent", peer.Answer{}, fmt.Errorf("ask director: %w", peer.ErrAbsent), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/config"
 	"github.com/lvsd/lvsd/pkg/lvs"
@@ -89,9 +86,9 @@ func TestAwait(t *testing.T) {
 			s.after(round(backup, backup))
 			answer(n, peer.Answer{}, errors.New("it refused to answer"))
 		}, false},
-		{"nobody listens there", func(s *sharing, n *neighbour) {
+		{"nobody is there", func(s *sharing, n *neighbour) {
 			s.after(round(backup, backup))
-			answer(n, peer.Answer{}, fmt.Errorf("ask director: %w", os.NewSyscallError("connect", unix.ECONNREFUSED)))
+			answer(n, peer.Answer{}, fmt.Errorf("ask director: %w", peer.ErrAbsent))
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,7 +74,7 @@ func ask(ctx context.Context, l Link, director netip.Addr, q Question) (Answer, 
 	d := net.Dialer{Timeout: dialTime, Control: l.bind, KeepAliveConfig: alive}
 	conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(director, l.Port).String())
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, unreached(err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -118,8 +118,36 @@ func addrOf(a net.Addr) netip.Addr {
 	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
+// ErrAbsent is the error of a question to where no director is: nobody answers, or
+// nobody listens. One that is there and does not answer as it should, or a network
+// of this host's own that does not work, are other errors.
+var ErrAbsent = errors.New("no director is there")
+
+// absent is an error of connecting that is ErrAbsent too.
+type absent struct{ error }
+
+func (a absent) Is(target error) bool { return target == ErrAbsent }
+func (a absent) Unwrap() error        { return a.error }
+
+// unreached tells why a director was not reached.
+func unreached(err error) error {
+	if late(err) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EHOSTUNREACH) {
+		return absent{reason(err)}
+	}
+	return err
+}
+
+// late tells whether something was waited for in vain.
+func late(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
 // reason takes off what the caller says already.
 func reason(err error) error {
+	if late(err) {
+		return errors.New("no answer in time")
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err
@@ -128,10 +156,7 @@ func reason(err error) error {
 	if errors.As(err, &call) {
 		err = call.Err
 	}
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("no answer in time")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.ECONNRESET):
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) {
 		return errors.New("it refused to answer: is the secret the same on both, and this director one of its peers?")
 	}
 	return err

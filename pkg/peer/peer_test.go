@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvsd/lvsd/pkg/lvs"
 )
@@ -141,13 +142,36 @@ func TestRefused(t *testing.T) {
 				mine.SecretFile = secretFile(t, tt.secret)
 				_, err = Ask(t.Context(), mine, loopback, Push)
 			}
-			if err == nil || tt.err != "" && err.Error() != tt.err {
+			if err == nil || tt.err != "" && err.Error() != tt.err || errors.Is(err, ErrAbsent) {
 				t.Errorf("got %v, want an error %s", err, tt.err)
 			}
 			if diff := cmp.Diff(map[Refusal]uint64{tt.want: 1}, s.Refused()); diff != "" {
 				t.Errorf("refused (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Where nobody listens no director is, and a person is told what happened.
+func TestAbsent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := Link{Port: uint16(l.Addr().(*net.TCPAddr).Port), SecretFile: secretFile(t, aSecret)}
+	l.Close()
+	_, err = Ask(t.Context(), link, loopback, Count)
+	if !errors.Is(err, ErrAbsent) || err.Error() != "ask director 127.0.0.1: connection refused" {
+		t.Errorf("got %v", err)
+	}
+	if err := unreached(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", unix.EHOSTUNREACH)}); !errors.Is(err, ErrAbsent) {
+		t.Errorf("no neighbour: %v", err)
+	}
+	if err := unreached(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", unix.ENETUNREACH)}); errors.Is(err, ErrAbsent) {
+		t.Errorf("no network of one's own: %v", err)
+	}
+	if err := unreached(&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}); !errors.Is(err, ErrAbsent) || err.Error() != "no answer in time" {
+		t.Errorf("nobody answers: %v", err)
 	}
 }
 
