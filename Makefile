@@ -54,18 +54,19 @@ help: ## this list
 build: ## the program, as build/lvsd
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
+# What go vet finds, make check finds: here it would take half a minute of a slow machine again.
 .PHONY: test
 test: DEPS += emulator servers package monitoring browser
 test: STOCK := $(patsubst qemu:%,%,$(filter qemu:%,$(NFT_KERNEL)))
 test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
-		'unit: $(GO) test -json $(UNIT_PKGS)' \
-		'servers: $(GO) test -json $(SERVER_PKG)' \
-		'page: $(GO) test -json $(PAGE_PKG)' \
-		'in-kernel: $(GO) test -json -p 1 -timeout 25m -exec $(LAUNCHER) $(IPVS_PKGS)' \
-		'nft &: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
-		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(BARE_PKG)' \
-		'packages: env KERNEL=$(GUEST) $(GO) test -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
+		'unit: $(GO) test -vet=off -json $(UNIT_PKGS)' \
+		'servers: $(GO) test -vet=off -json $(SERVER_PKG)' \
+		'page: $(GO) test -vet=off -json $(PAGE_PKG)' \
+		'in-kernel: $(GO) test -vet=off -json -p 1 -timeout 60m -exec $(LAUNCHER) $(IPVS_PKGS)' \
+		'nft &: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -vet=off -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
+		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -vet=off -json -exec $(LAUNCHER) $(BARE_PKG)' \
+		'packages: env KERNEL=$(GUEST) $(GO) test -vet=off -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
 .PHONY: kernels
 kernels: DEPS += emulator

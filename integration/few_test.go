@@ -4,8 +4,8 @@ package integration
 
 // How often things happen in a row; with the tag "bench" they do more often.
 const (
-	failovers = 12
-	kills     = 16
-	restarts  = 8
-	reloads   = 20
+	failovers = 8
+	kills     = 12
+	restarts  = 6
+	reloads   = 12
 )

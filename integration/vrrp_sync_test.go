@@ -222,6 +222,11 @@ func TestIdleConnectionsArePushed(t *testing.T) {
 			if n := clients.ask("before", 10*time.Second); n != connections {
 				t.Fatalf("%d of %d connections work", n, connections)
 			}
+			if how == "not" {
+				// The kernel holds its messages back for up to two seconds, to fill packets
+				// (IPVS_SYNC_FLUSH_TIME, include/net/ip_vs.h): a standby that is quicker hears them.
+				time.Sleep(3 * time.Second)
+			}
 			two := startPlain(t, l.Host("lb2"), strict(w.config(1)))
 			two.becomes("backup", false)
 			eventually(t, "the backup listens", func() bool { return daemonRuns(t, two.host, "backup") })
