@@ -64,7 +64,7 @@ test: deps launcher packages ## all tests, the in-kernel ones in a kernel with I
 		'servers: $(GO) test -vet=off -json $(SERVER_PKG)' \
 		'page: $(GO) test -vet=off -json $(PAGE_PKG)' \
 		'in-kernel: $(GO) test -vet=off -json -p 1 -timeout 60m -exec $(LAUNCHER) $(IPVS_PKGS)' \
-		'nft &: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -vet=off -json -timeout 8m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
+		'nft &: env KERNEL=$(NFT_KERNEL) LVSD_TEST_IPTABLES=nft $(GO) test -vet=off -json -timeout 20m -exec $(LAUNCHER) -run $(NFT_TESTS) ./integration/edges' \
 		'without-ipvs: env KERNEL=$(GUEST) $(GO) test -vet=off -json -exec $(LAUNCHER) $(BARE_PKG)' \
 		'packages: env KERNEL=$(GUEST) $(GO) test -vet=off -json -exec $(LAUNCHER) $(PACKAGING_PKG)'
 
