@@ -73,9 +73,9 @@ func (w *links) files() []int {
 }
 
 func (w *links) receive(heard func(Heard), refused func(Reason)) {
-	for _, l := range w.list {
+	for i, l := range w.list {
 		if s := l.now.Load(); s != nil {
-			l.receive(s, heard, refused)
+			l.receive(s, func(h Heard) { h.Link = i; heard(h) }, refused)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (l *link) receive(s *socket, heard func(Heard), refused func(Reason)) {
 		var refusal *Refusal
 		switch {
 		case err == nil:
-			heard(Heard{Advert: a, Source: p.src, Local: s.source, Link: l.Interface})
+			heard(Heard{Advert: a, Source: p.src, Local: s.source})
 		case errors.As(err, &refusal):
 			refused(refusal.Reason)
 		default:

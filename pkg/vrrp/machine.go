@@ -37,6 +37,7 @@ type Machine struct {
 	differ   bool // Differ was told
 	split    int  // adverts of lower precedence heard while active, without a pause
 	splitAt  time.Time
+	tie      tie // with those that are active beside us
 	peer     Peer
 
 	interval time.Duration // of the active router (RFC 9568 section 6.1, Active_Adver_Interval)
@@ -246,7 +247,7 @@ func (m *Machine) Force(now time.Time, s State) Output {
 }
 
 func (m *Machine) activate(out *Output, now time.Time, why string) {
-	m.serving, m.decided, m.yielded, m.split = true, true, false, 0
+	m.serving, m.decided, m.yielded, m.split, m.tie = true, true, false, 0, tie{}
 	m.down, m.warn, m.linger, m.delay = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.interval = m.settings.Interval
 	m.advert = now

@@ -17,16 +17,27 @@ type world struct {
 	loss     float64
 	machines []*Machine
 	dead     []bool // crashed, or cut off
+	links    []bool // which of them carry adverts
 	wire     []flight
 }
 
 type flight struct {
-	due      time.Time
-	from, to int
-	advert   Advert
+	due            time.Time
+	from, to, link int
+	advert         Advert
 }
 
-func address(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}) }
+func address(i int) netip.Addr { return on(0, i) }
+
+// on is the address of a router on a link: who has the highest on one has the lowest
+// on the next.
+func on(link, i int) netip.Addr {
+	host := i + 1
+	if link%2 == 1 {
+		host = 254 - i
+	}
+	return netip.AddrFrom4([4]byte{10, 0, byte(link), byte(host)})
+}
 
 func (w *world) do(i int, input func(*Machine, time.Time) Output) {
 	out := input(w.machines[i], w.now)
@@ -35,12 +46,20 @@ func (w *world) do(i int, input func(*Machine, time.Time) Output) {
 	}
 	for _, p := range out.Adverts {
 		for to := range w.machines {
-			for range 1 + w.random.IntN(2) {
-				if to != i && w.random.Float64() >= w.loss {
-					w.wire = append(w.wire, flight{w.now.Add(time.Duration(w.random.IntN(2000)) * time.Microsecond), i, to,
-						w.machines[i].settings.Advert(p)})
+			for link, works := range w.links {
+				if to != i && works {
+					w.send(i, to, link, w.machines[i].settings.Advert(p))
 				}
 			}
+		}
+	}
+}
+
+// send sends an advert once or twice.
+func (w *world) send(from, to, link int, a Advert) {
+	for range 1 + w.random.IntN(2) {
+		if w.random.Float64() >= w.loss {
+			w.wire = append(w.wire, flight{w.now.Add(time.Duration(w.random.IntN(2000)) * time.Microsecond), from, to, link, a})
 		}
 	}
 }
@@ -56,7 +75,7 @@ func (w *world) run(d time.Duration, look func()) {
 			case f.due.After(w.now):
 				later = append(later, f)
 			case !w.dead[f.to]:
-				h := Heard{Advert: f.advert, Source: address(f.from), Local: address(f.to)}
+				h := Heard{Advert: f.advert, Source: on(f.link, f.from), Local: on(f.link, f.to), Link: f.link}
 				w.do(f.to, func(m *Machine, now time.Time) Output { return m.Receive(now, h) })
 			}
 		}
@@ -89,7 +108,7 @@ func (w *world) actives() (active, serving int) {
 
 func newWorld(seed uint64, n int, loss float64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
-	w := &world{now: epoch, random: r, loss: loss, dead: make([]bool, n)}
+	w := &world{now: epoch, random: r, loss: loss, dead: make([]bool, n), links: []bool{true}}
 	for range n {
 		s := settings(uint8(1+r.IntN(254)), func(s *Settings) {
 			s.Interval, s.Preempt = 100*time.Millisecond, r.IntN(2) == 0
@@ -193,6 +212,26 @@ func TestHandOverHasNoGap(t *testing.T) {
 				t.Fatalf("seed %d: %d serve, the other one is %s", seed, serving, w.machines[1-i].state)
 			}
 			break
+		}
+	}
+}
+
+// Routers of equal priority agree over several links, though another one has the
+// highest address on each, whichever links carry adverts.
+func TestEqualsOnSeveralLinks(t *testing.T) {
+	for seed := range uint64(200) {
+		w := newWorld(seed, 2+int(seed%2), 0)
+		for _, m := range w.machines {
+			m.SetPriority(100)
+		}
+		w.links = []bool{false, false}
+		for step := range 20 {
+			links := []bool{w.random.IntN(2) == 0, w.random.IntN(2) == 0}
+			w.links = links
+			w.run(3*settled, nil)
+			if active, _ := w.actives(); (links[0] || links[1]) && active != 1 {
+				t.Fatalf("seed %d, step %d: %d are active over the links %v", seed, step, active, links)
+			}
 		}
 	}
 }

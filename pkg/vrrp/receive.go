@@ -84,6 +84,8 @@ func (m *Machine) active(out *Output, now time.Time, h Heard) {
 	switch {
 	case h.Priority == Released:
 		m.send(out, now)
+	case h.Priority == m.priority && !m.tie.decides(now, h, m.Dead()):
+		m.splitBrain(out, now, h) // and no answer, for that would be answered
 	case h.Priority > m.priority, h.Priority == m.priority && h.Source.Compare(h.Local) > 0:
 		m.advert, m.delay = time.Time{}, time.Time{}
 		m.follow(now, h)

@@ -33,7 +33,7 @@ func (p *port) send(a Advert) {
 	defer p.hub.mu.Unlock()
 	for _, to := range p.hub.ports {
 		if to != p {
-			to.inbox = append(to.inbox, Heard{Advert: a, Source: address(p.i), Local: address(to.i), Link: "eth0"})
+			to.inbox = append(to.inbox, Heard{Advert: a, Source: address(p.i), Local: address(to.i)})
 			to.wake()
 		}
 	}

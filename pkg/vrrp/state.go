@@ -108,7 +108,7 @@ type Heard struct {
 	Advert
 	Source netip.Addr // who sent it
 	Local  netip.Addr // our own address on that link
-	Link   string     // the interface's name
+	Link   int        // the place of the link among those of the instance
 }
 
 // Verify holds that an advert is for this instance and from one that is
