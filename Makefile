@@ -58,7 +58,7 @@ build: ## the program, as build/lvsd
 .PHONY: test
 test: DEPS += emulator servers package monitoring browser
 test: STOCK := $(patsubst qemu:%,%,$(filter qemu:%,$(NFT_KERNEL)))
-test: deps launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
+test: deps quicker launcher packages ## all tests, the in-kernel ones in a kernel with IPVS; a skipped test is a failure
 	@$(GO) run ./hack/report $(if $(V),-v) \
 		'unit: $(GO) test -vet=off -json $(UNIT_PKGS)' \
 		'servers: $(GO) test -vet=off -json $(SERVER_PKG)' \
@@ -145,6 +145,11 @@ clean: ## remove what was built
 deps:
 	@hack/deps $(DEPS)
 	@$(if $(STOCK),hack/stock $(STOCK))
+
+# Any User-Mode Linux does for the tests, but those with the newer one end in four fifths of the time.
+.PHONY: quicker
+quicker: deps
+	@hack/stock uml || echo "going on with the User-Mode Linux that is installed, which is slower"
 
 .PHONY: launcher
 launcher:

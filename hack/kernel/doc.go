@@ -4,9 +4,9 @@
 //	go test -exec build/kernel ./hack/lab
 //
 // The environment variable KERNEL says which one: "host" is the machine's own kernel, with the command in network and mount namespaces
-// of its own; "uml" is Debian's User-Mode Linux; "qemu" is Debian's stock kernel, as it is installed, in QEMU; "qemu:5.10", "qemu:6.1" and
-// "qemu:6.12" are those of Debian's releases, which hack/stock fetches. Without it the host is taken if it has IPVS and we are root, and
-// User-Mode Linux otherwise.
+// of its own; "uml" is Debian's User-Mode Linux, the one that hack/stock has fetched or else the one that is installed; "qemu" is Debian's
+// stock kernel, as it is installed, in QEMU; "qemu:5.10", "qemu:6.1" and "qemu:6.12" are those of Debian's releases, which hack/stock
+// fetches. Without it the host is taken if it has IPVS and we are root, and User-Mode Linux otherwise.
 //
 // In a guest the root file system is the host's own, read-only below a layer of guest memory: the command sees every file at its usual
 // path and may write anywhere, and what it writes vanishes with the guest. Directories that must keep it (-out, -rw, GOCOVERDIR and the

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,27 +11,29 @@ import (
 )
 
 const (
-	umlBinary  = "linux.uml"
+	umlBinary  = "/usr/bin/linux.uml"
 	umlModules = "/usr/lib/uml/modules"
 )
 
 // umlKernel boots User-Mode Linux: a kernel that is an ordinary process and needs neither privilege nor virtualisation.
 type umlKernel struct {
 	binary  string
+	modules string
 	memory  string
 	tap     string // device that is the guest's vec0; "" for none
 	verbose bool
 }
 
+// newUML takes the kernel that hack/stock has fetched, or else the one that is installed.
 func newUML(o options) (launcher, error) {
-	binary, err := exec.LookPath(umlBinary)
-	if err != nil {
-		return nil, errors.New("no kernel with IPVS: install the Debian packages user-mode-linux and kmod (hack/deps does), or run as root on a machine whose kernel has IPVS")
+	root, _ := above(filepath.Join(stockDir, "uml"))
+	u := umlKernel{binary: root + umlBinary, modules: root + umlModules, memory: o.memory, tap: o.tap, verbose: o.verbose}
+	for _, path := range []string{u.binary, u.modules} {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("no kernel with IPVS: install the Debian packages user-mode-linux and kmod (hack/deps does), or run as root on a machine whose kernel has IPVS: %w", err)
+		}
 	}
-	if _, err := os.Stat(umlModules); err != nil {
-		return nil, fmt.Errorf("no modules for %s: install the Debian package user-mode-linux again: %w", binary, err)
-	}
-	return umlKernel{binary: binary, memory: o.memory, tap: o.tap, verbose: o.verbose}, nil
+	return u, nil
 }
 
 func (u umlKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (int, error) {
@@ -47,7 +48,7 @@ func (u umlKernel) run(ctx context.Context, s *spec, signals <-chan os.Signal) (
 	}
 	// Console 0 is the kernel's; the others carry the command's streams.
 	s.Stdout, s.Stderr, s.Control = "/dev/tty1", "/dev/tty2", "/dev/tty3"
-	s.ModuleDir, s.Transport, s.LegacyIptables = umlModules, "hostfs", true
+	s.ModuleDir, s.Transport, s.LegacyIptables = u.modules, "hostfs", true
 	specPath := filepath.Join(g.dir, "spec.json")
 	b, err := s.marshal()
 	if err != nil {
