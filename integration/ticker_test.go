@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -213,6 +214,20 @@ func (k *ticker) gap() time.Duration {
 		longest = max(longest, k.answers[i].Sub(k.answers[i-1]))
 	}
 	return longest
+}
+
+// String is what the client has lost and for how long it got no answer, and when.
+func (k *ticker) String() string {
+	all, row := k.lost()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	text := fmt.Sprintf("%d ticks lost, %d of them in a row", all, row)
+	for i := 1; i < len(k.answers); i++ {
+		if gap := k.answers[i].Sub(k.answers[i-1]); gap > 4*k.every {
+			text += fmt.Sprintf("; none for %s until %s", gap, k.answers[i].Format("05.000"))
+		}
+	}
+	return text
 }
 
 // stall is for how long the machine has kept the ticker from sending since the

@@ -101,7 +101,10 @@ func TestRandomFailovers(t *testing.T) {
 			t.Errorf("%d: %s of %s: the VIP is not on %s alone", i, what, d.host.Name, other.host.Name)
 		}
 		if t.Failed() {
-			t.Fatalf("%s:\n%s\n%s:\n%s", d.host.Name, d.log, other.host.Name, other.log)
+			for _, name := range []string{"client", "lb1", "lb2", "rs1", "rs2"} {
+				t.Logf("%s:\n%s", name, labtest.Run(t, l.Host(name), "ip", "-s", "neigh"))
+			}
+			t.Fatalf("%s\n%s\n%s:\n%s\n%s:\n%s", clock, w, d.host.Name, d.log, other.host.Name, other.log)
 		}
 	}
 	t.Logf("at most %s without an answer, two active for at most %s; the load: %s", worst.none, worst.two, load.Stop())

@@ -3,10 +3,12 @@ package integration
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,6 +139,19 @@ func (w *wire) reset() {
 func (w *wire) heard() []heard {
 	w.read()
 	return slices.Clone(w.all)
+}
+
+// String is what was heard, a line for each.
+func (w *wire) String() string {
+	var b strings.Builder
+	for _, h := range w.heard() {
+		what := fmt.Sprintf("ARP: %s is here", h.source)
+		if h.advert != nil {
+			what = fmt.Sprintf("advert of %s, priority %d", h.source, h.advert.Priority)
+		}
+		fmt.Fprintf(&b, "%s from %s: %s\n", h.at.Format("05.000"), h.from, what)
+	}
+	return b.String()
 }
 
 // adverts are those among it that a source has sent as the active router.
