@@ -58,11 +58,10 @@ func (g *Guard) interfaceOf(path string, all map[string]lvs.GuardLink) error {
 	if device == nil || device.Ifindex == 0 {
 		return nil
 	}
-	i, err := net.InterfaceByIndex(int(device.Ifindex))
-	if err != nil {
+	state, err := readLink(int(device.Ifindex))
+	if errors.Is(err, unix.ENODEV) {
 		return nil // it goes just now
 	}
-	state, err := readLink(i.Index)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (g *Guard) interfaceOf(path string, all map[string]lvs.GuardLink) error {
 	if err != nil {
 		return err
 	}
-	all[i.Name] = lvs.GuardLink{Mode: state.mode, Outdated: outdated}
+	all[state.name] = lvs.GuardLink{Mode: state.mode, Outdated: outdated}
 	return nil
 }
 

@@ -70,16 +70,16 @@ func TestParseLink(t *testing.T) {
 		value []byte
 		want  attached
 	}{
-		{"nothing attached", attribute(unix.IFLA_XDP_ATTACHED, 0), attached{}},
-		{"driver", append(attribute(unix.IFLA_XDP_ATTACHED, 1), attribute(unix.IFLA_XDP_PROG_ID, id...)...), attached{lvs.GuardDriver, 4711}},
-		{"generic", append(attribute(unix.IFLA_XDP_PROG_ID, id...), attribute(unix.IFLA_XDP_ATTACHED, 2)...), attached{lvs.GuardGeneric, 4711}},
-		{"cut", append(attribute(unix.IFLA_XDP_ATTACHED, 2), 9, 0, 1), attached{mode: lvs.GuardGeneric}},
-		{"longer than it is", []byte{9, 0, 2, 0, 1, 0, 0, 0}, attached{}},
+		{"nothing attached", attribute(unix.IFLA_XDP_ATTACHED, 0), attached{name: "eth0"}},
+		{"driver", append(attribute(unix.IFLA_XDP_ATTACHED, 1), attribute(unix.IFLA_XDP_PROG_ID, id...)...), attached{"eth0", lvs.GuardDriver, 4711}},
+		{"generic", append(attribute(unix.IFLA_XDP_PROG_ID, id...), attribute(unix.IFLA_XDP_ATTACHED, 2)...), attached{"eth0", lvs.GuardGeneric, 4711}},
+		{"cut", append(attribute(unix.IFLA_XDP_ATTACHED, 2), 9, 0, 1), attached{name: "eth0", mode: lvs.GuardGeneric}},
+		{"longer than it is", []byte{9, 0, 2, 0, 1, 0, 0, 0}, attached{name: "eth0"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			kind := uint16(unix.IFLA_XDP | unix.NLA_F_NESTED)
-			got := parseLink([]syscall.NetlinkRouteAttr{{Attr: syscall.RtAttr{Type: 3}}, {Attr: syscall.RtAttr{Type: kind}, Value: tt.value}})
+			got := parseLink([]syscall.NetlinkRouteAttr{{Attr: syscall.RtAttr{Type: unix.IFLA_IFNAME}, Value: []byte("eth0\x00")}, {Attr: syscall.RtAttr{Type: kind}, Value: tt.value}})
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(attached{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -18,14 +18,15 @@ const (
 	attachedSKB  = 2
 )
 
-// attached is what rtnetlink says of XDP on an interface: a BPF link does not
-// tell its mode.
+// attached is what rtnetlink says of an interface and of XDP on it: a BPF link does
+// not tell its mode.
 type attached struct {
+	name    string        // of the interface
 	mode    lvs.GuardMode // GuardAuto: nothing is attached
 	program ebpf.ProgramID
 }
 
-// readLink asks for one interface.
+// readLink asks for one interface; unix.ENODEV if there is none.
 func readLink(index int) (attached, error) {
 	dump, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
 	if err != nil {
@@ -52,9 +53,12 @@ func readLink(index int) (attached, error) {
 	return attached{}, fmt.Errorf("read interface %d: %w", index, unix.ENODEV)
 }
 
-// parseLink reads the attributes in IFLA_XDP (uapi/linux/if_link.h).
+// parseLink reads IFLA_IFNAME and the attributes in IFLA_XDP (uapi/linux/if_link.h).
 func parseLink(attrs []syscall.NetlinkRouteAttr) (a attached) {
 	for _, attr := range attrs {
+		if attr.Attr.Type == unix.IFLA_IFNAME {
+			a.name = unix.ByteSliceToString(attr.Value)
+		}
 		if attr.Attr.Type&^unix.NLA_F_NESTED != unix.IFLA_XDP {
 			continue
 		}
