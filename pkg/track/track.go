@@ -41,7 +41,7 @@ type State struct {
 	Up     bool
 	Number int    // File's
 	Why    string // not up
-	Repair string // how the last repair ended, "" if there was none
+	Repair string // how the repair of the last failure ended; "" if none has
 }
 
 // Effect is what follows for an instance.
@@ -52,7 +52,7 @@ type Effect struct {
 
 // why tells what is wrong, and what a repair has said of it.
 func (s State) why() string {
-	if s.Repair == "" || s.Repair == repairDone {
+	if s.Repair == "" {
 		return s.Why
 	}
 	return s.Why + "; its repair: " + s.Repair
@@ -130,7 +130,7 @@ func (t *Tracker) Run(ctx context.Context, report func(State)) {
 			report(t.state)
 		}
 		if t.wantsRepair() {
-			t.repairing = true
+			t.repairing, t.state.Repair = true, ""
 			repairs.Go(func() { t.mend(ctx, repaired) })
 		}
 		select {

@@ -31,6 +31,8 @@ func TestSum(t *testing.T) {
 		{"down", 0, down, Effect{Fault: "web: gone"}, true},
 		{"down, and its repair has failed", 0, State{Known: true, Why: "gone", Repair: "exit code 1"},
 			Effect{Fault: "web: gone; its repair: exit code 1"}, true},
+		{"down, and its repair was in vain", 0, State{Known: true, Why: "gone", Repair: "done"},
+			Effect{Fault: "web: gone; its repair: done"}, true},
 		{"down with a weight", -30, down, Effect{Change: -30}, true},
 		{"up with a weight below 0", -30, up, Effect{}, true},
 		{"up with a weight", 30, up, Effect{Change: 30}, true},
@@ -131,6 +133,37 @@ func TestRepair(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What an earlier repair has said is not told of the next failure.
+func TestNextRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		tracker := New(Spec{Process: "x", Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 3}, nil)
+		tracker.look = func(context.Context) (int, error) {
+			if passed := time.Since(start); passed == time.Second || passed >= 5*time.Second {
+				return 0, errors.New("gone")
+			}
+			return 0, nil
+		}
+		repairs := 0
+		tracker.repair = func(ctx context.Context) error {
+			if repairs++; repairs == 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []State
+		go tracker.Run(ctx, func(s State) { got = append(got, s) })
+		time.Sleep(9500 * time.Millisecond)
+		cancel()
+		synctest.Wait()
+		if last := got[len(got)-1]; repairs != 2 || last != (State{Known: true, Why: "gone"}) {
+			t.Errorf("after %d repairs, of which the second goes on: %+v", repairs, last)
+		}
+	})
 }
 
 func TestLooks(t *testing.T) {
