@@ -3,6 +3,10 @@
 GO ?= go
 SHELL := /bin/sh
 
+# All is built as hack/package/program builds the program: then nothing is compiled twice.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath $(GOFLAGS)
+
 # The kernel that tests, demo and bench run in: host, uml, qemu, or qemu:VERSION for one of STOCK_KERNELS. Empty: the machine's own if it
 # has IPVS and we are root, else uml.
 KERNEL ?=
@@ -52,7 +56,7 @@ help: ## this list
 
 .PHONY: build
 build: ## the program, as build/lvsd
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
+	$(GO) build -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 # What go vet finds, make check finds: here it would take half a minute of a slow machine again.
 .PHONY: test
@@ -95,7 +99,7 @@ generate: ## the objects of the guard from bpf/, with clang
 .PHONY: demo
 demo: DEPS := kernel $(KERNEL_DEPS)
 demo: deps launcher build ## the program at work on a small network; SCENARIO=nat, dr or tun
-	@CGO_ENABLED=0 $(GO) build -o build/demo ./hack/demo
+	@$(GO) build -o build/demo ./hack/demo
 	@echo "starting a kernel that has IPVS ..."
 	@# The demonstration runs inside of that kernel, where it cannot see the terminal.
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$$TERM" != dumb ]; then set -- -color; fi; \
@@ -103,7 +107,7 @@ demo: deps launcher build ## the program at work on a small network; SCENARIO=na
 
 .PHONY: bench
 bench: deps launcher build ## the program against ipvsadm, keepalived and ldirectord, in one kernel; the guard against iptables and floods
-	@CGO_ENABLED=0 $(GO) build -o build/bench ./hack/bench
+	@$(GO) build -o build/bench ./hack/bench
 	@$(GO) test -v -tags bench -timeout 40m -run '^(TestGaps|TestRandomFailovers)$$' -exec $(LAUNCHER) ./integration | \
 		grep -E 'adverts every|failovers, seed|without an answer|with keepalived|FAIL'
 	@build/kernel -- build/bench -lvsd build/lvsd
@@ -153,4 +157,4 @@ quicker: deps
 
 .PHONY: launcher
 launcher:
-	@CGO_ENABLED=0 $(GO) build -o $(LAUNCHER) ./hack/kernel
+	@$(GO) build -o $(LAUNCHER) ./hack/kernel
