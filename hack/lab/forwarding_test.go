@@ -134,6 +134,8 @@ func (w way) real(rs *lab.Host) netip.Addr {
 // testWay sets up the director with ipvsadm and expects every real server to answer over TCP, UDP and SCTP.
 func testWay(t *testing.T, l *lab.Lab, w way) {
 	lb := l.Host("lb1")
+	// A port of the client's may come again that another way has used, and the kernel still knows the server of then.
+	labtest.NoError(t, lb.SetSysctl("net.ipv4.vs.expire_nodest_conn", "1"))
 	labtest.NoError(t, lb.AddVIP("eth0", w.vip))
 	t.Cleanup(func() {
 		// The test's own context has ended by now.
