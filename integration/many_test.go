@@ -2,11 +2,6 @@
 
 package integration
 
-import "time"
-
-// randomAllowance is what a quiet machine may add.
-const randomAllowance = 300 * time.Millisecond
-
 // How often things happen in a row.
 const (
 	failovers = 100

@@ -18,8 +18,9 @@ import (
 // The times of TestRandomFailovers. Beside what is promised there is an allowance
 // for a machine that does all of it, both directors and the clients, on one processor.
 const (
-	randomInterval = 100 * time.Millisecond
-	randomDead     = 4 * randomInterval // three intervals and the skew, of any priority
+	randomInterval  = 100 * time.Millisecond
+	randomDead      = 4 * randomInterval // three intervals and the skew, of any priority
+	randomAllowance = 300 * time.Millisecond
 )
 
 // steered is a director whose priority is 100 and what its file says.

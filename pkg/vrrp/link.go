@@ -41,8 +41,8 @@ type links struct{ list []*link }
 
 func open(i Instance) wire {
 	w := &links{}
-	for _, l := range i.Links {
-		w.list = append(w.list, &link{Link: l, family: i.Family, check: make(chan struct{}, 1)})
+	for place, l := range i.Links {
+		w.list = append(w.list, &link{Link: l, place: place, family: i.Family, check: make(chan struct{}, 1)})
 	}
 	return w
 }
@@ -73,9 +73,9 @@ func (w *links) files() []int {
 }
 
 func (w *links) receive(heard func(Heard), refused func(Reason)) {
-	for i, l := range w.list {
+	for _, l := range w.list {
 		if s := l.now.Load(); s != nil {
-			l.receive(s, func(h Heard) { h.Link = i; heard(h) }, refused)
+			l.receive(s, heard, refused)
 		}
 	}
 }
@@ -91,6 +91,7 @@ func (w *links) run(ctx context.Context, report func(name string, err error)) {
 // link is one Link at work.
 type link struct {
 	Link
+	place  int // among the links of the instance
 	family lvs.Family
 	check  chan struct{}
 	now    atomic.Pointer[socket] // nil while the link does not work
@@ -175,7 +176,7 @@ func (l *link) receive(s *socket, heard func(Heard), refused func(Reason)) {
 		var refusal *Refusal
 		switch {
 		case err == nil:
-			heard(Heard{Advert: a, Source: p.src, Local: s.source})
+			heard(Heard{Advert: a, Source: p.src, Local: s.source, Link: l.place})
 		case errors.As(err, &refusal):
 			refused(refusal.Reason)
 		default:
