@@ -56,7 +56,8 @@ help: ## this list
 
 .PHONY: build
 build: ## the program, as build/lvsd
-	$(GO) build -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
+	@echo "compiling lvsd; the first time that takes a minute or two ..."
+	@$(GO) build -ldflags "-X main.version=$$(hack/package/version)" -o build/lvsd ./cmd/lvsd
 
 # What go vet finds, make check finds: here it would take half a minute of a slow machine again.
 .PHONY: test
@@ -130,6 +131,7 @@ deb: ## Debian packages for amd64 and arm64, in build/
 # Two versions for the tests.
 .PHONY: packages
 packages:
+	@echo "building the packages that the tests install; the first time that takes a minute or two ..."
 	@rm -rf build/packages
 	@for v in 1.0.0 1.0.1; do COMPRESS=gzip VERSION=$$v hack/package/deb "$$($(GO) env GOARCH)" build/packages >/dev/null || exit; done
 
