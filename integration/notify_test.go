@@ -110,7 +110,7 @@ func TestNotify(t *testing.T) {
 	d.stop()
 	for _, kind := range []notice.Kind{notice.KernelError, notice.ServerDown} {
 		if got := hook.causes(kind); len(got) > 0 {
-			t.Errorf("%s: %q", kind, got)
+			t.Errorf("%s: %q; the log:\n%s", kind, got, d.log)
 		}
 	}
 }

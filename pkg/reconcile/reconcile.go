@@ -49,6 +49,7 @@ type Round struct {
 	Have     lvs.State // as observed, before the operations
 	Results  []Result
 	Deferred []plan.Op // what waits: for its back-off, or for another operation to succeed
+	Outdated []plan.Op // what Readdress has decided anew since the round looked; the next round sees what came of it
 	Err      error     // what could not be read or remembered
 
 	lane  int  // number of the lane's last change before the observation
@@ -299,12 +300,15 @@ func (r *Reconciler) apply(ctx context.Context, round *Round, ops []plan.Op) {
 			if held {
 				r.retry.forget(op)
 			}
-			if held || r.retry.waits(op) || r.lane.outdated(op, round) {
+			switch {
+			case held || r.retry.waits(op):
 				round.Deferred = append(round.Deferred, op)
 				failed.note(op)
-				continue
+			case r.lane.outdated(op, round):
+				round.Outdated = append(round.Outdated, op)
+			default:
+				due = append(due, op)
 			}
-			due = append(due, op)
 		}
 		for i, err := range r.applyBatch(ctx, due) {
 			r.retry.note(due[i], err)
@@ -415,7 +419,7 @@ func (r *Reconciler) remember(round Round) {
 	}
 	r.wanted = &round.Want
 	open := map[string]string{}
-	for _, op := range round.Deferred {
+	for _, op := range slices.Concat(round.Deferred, round.Outdated) {
 		open[op.String()] = r.open[op.String()]
 	}
 	for _, result := range round.Results {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -685,6 +686,28 @@ func TestReaddress(t *testing.T) {
 	}
 	if r := m.ok(); carried() || r.Drift() != 1 {
 		t.Errorf("somebody else's VIP is there: %t, drift %d, want 1", carried(), r.Drift())
+	}
+}
+
+// A round leaves to the next one what Readdress has looked at meanwhile. That is no
+// error, of which people would be told, and no drift.
+func TestReaddressBesideARound(t *testing.T) {
+	m := newMachine(t)
+	m.want = everything(server("10.0.0.2:80", 1))
+	goal := m.goal()
+	goal.Addresses = func(map[lvs.AddressKey]lvs.Address) lvs.State { return lvs.State{Addresses: m.want.Addresses} }
+	beside := sync.OnceFunc(func() { m.Readdress(t.Context()) })
+	goal.Desire = func(lvs.State) lvs.State {
+		beside()
+		return m.want
+	}
+	m.Aim(goal)
+	add := "add address " + vip.String()
+	if r := m.ok(); len(r.Outdated) != 1 || r.Outdated[0].String() != add || slices.Contains(texts(r), add) {
+		t.Errorf("left %q to the next round and did %q", r.Outdated, texts(r))
+	}
+	if r := m.ok(); !slices.Equal(texts(r), []string{add}) || r.Drift() != 0 {
+		t.Errorf("the next round did %q, of which %d are drift", texts(r), r.Drift())
 	}
 }
 
